@@ -1,0 +1,39 @@
+/** The house has one way down: nothing imports upwards, and there are no cycles. */
+const floors = [
+  { name: 'the public face', path: '^lib/index\\.ts$' },
+  { name: 'host', path: '^lib/(host/|probe\\.ts)' },
+  { name: 'frames and taps', path: '^lib/(frames|tap)/' },
+  { name: 'links', path: '^lib/link/' },
+  { name: 'netlink', path: '^lib/netlink/' },
+  { name: 'schemas', path: '^lib/rtnetlink/' },
+  { name: 'codec', path: '^lib/codec/' },
+  { name: 'errors, namespaces, the addon', path: '^lib/(errors|netns|addon|kernel-release)\\.ts$' }
+]
+
+const upwards = floors.flatMap((floor, level) =>
+  floors.slice(0, level).map(above => ({
+    name: `${floor.name} must not import ${above.name}`,
+    severity: 'error',
+    from: { path: floor.path },
+    to: { path: above.path }
+  }))
+)
+
+module.exports = {
+  forbidden: [
+    { name: 'no cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no runtime dependency',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { path: 'node_modules', pathNot: '@types' }
+    },
+    ...upwards
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { extensions: ['.ts', '.js'] }
+  }
+}
