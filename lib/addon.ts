@@ -1,0 +1,258 @@
+/**
+ * The one door to native code: loads the addon and says what it offers.
+ *
+ * Whatever may block in the kernel runs on the addon's own threads and answers by a promise; the few synchronous
+ * functions never block. A failing system call rejects (or throws) an Error with `code`, negative `errno` and `syscall`.
+ */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+/** What a batch of requests came back with. */
+export interface Exchange {
+  /** Sequence number of the first request; request `i` was sent with `firstSequence + i` (modulo 2^32). */
+  firstSequence: number
+  /** Per request: 0, a negative errno, or {@link NOT_SENT}. */
+  status: Int32Array
+  /**
+   * Whole netlink messages, back to back: data and echo replies, error messages, and acknowledgements that carry
+   * extended-ACK attributes. Plain acknowledgements and the end of a dump are left out. No message crosses two buffers.
+   */
+  replies: ArrayBuffer[]
+  /** A dump only: the kernel flagged it as inconsistent (NLM_F_DUMP_INTR). */
+  interrupted: boolean
+}
+
+/** Status of a request that never left this process, because its exchange was cancelled or failed first. */
+export const NOT_SENT = 1
+
+export interface PendingExchange {
+  id: number
+  result: Promise<Exchange>
+}
+
+/** A netlink socket for requests. The kernel is spoken to on the engine's threads, one exchange at a time per socket. */
+export interface NativeNetlinkSocket {
+  /** Address that the kernel gave to the socket (`nl_pid`). */
+  readonly portId: number
+  /** Capacity of the receive buffer in bytes, as the kernel accounts it (SO_RCVBUF). */
+  readonly receiveBuffer: number
+  /**
+   * Sends whole requests laid back to back (each padded to 4 bytes) and collects all answers. The sequence numbers, port
+   * id and NLM_F_ACK are filled in by the engine. Requests that wait for the same socket share `sendmsg` calls.
+   *
+   * @param atomic all in one `sendmsg`, never split nor joined with others (an nf_tables transaction)
+   * @param keepAlive whether the pending exchange keeps the process alive
+   */
+  exchange(requests: Uint8Array, atomic: boolean, keepAlive: boolean): PendingExchange
+  /** Sends one request with NLM_F_DUMP set by the caller, and collects until NLMSG_DONE; its error is in `status[0]`. */
+  dump(request: Uint8Array, keepAlive: boolean): PendingExchange
+  /**
+   * Gives an exchange up: what was not sent stays unsent, what was sent is answered by the kernel and dropped. Its promise
+   * resolves at once with what is known so far (unsent: NOT_SENT; sent and not yet answered: -ECANCELED).
+   */
+  cancel(id: number): void
+  /** Idempotent. Pending exchanges are cancelled; the descriptor is closed when the engine has let go of it. */
+  close(): void
+}
+
+/** Descriptors with an owner: closed off the JavaScript thread when it is closed, collected, or its environment ends. */
+export interface NativeDescriptors {
+  /** Empty once closed or released. */
+  readonly fds: number[]
+  /** Closes all on an engine thread (closing a TAP may take 100 ms in the kernel). Idempotent. */
+  close(): Promise<void>
+  /** Closes one of them likewise; the others stay. */
+  closeOne(fd: number): Promise<void>
+  /** Takes over more descriptors. */
+  adopt(fds: number[]): void
+  /** Gives them up: the caller closes them. */
+  release(): number[]
+}
+
+/** Watches a descriptor on this environment's event loop (`uv_poll`). The descriptor stays the caller's. */
+export interface NativePoller {
+  /** @param events 1 readable, 2 writable, 3 both, 0 none */
+  poll(events: number): void
+  ref(): void
+  unref(): void
+  /** Must be called before the descriptor is closed. Idempotent. */
+  close(): void
+}
+
+export interface TunOpenOptions {
+  /** Descriptor of the network namespace to create the device in, or -1 for that of the process. Not kept. */
+  netns: number
+  /** Name, or a pattern with `%d`; empty lets the kernel choose. */
+  name: string
+  /** `IFF_*` for TUNSETIFF, without IFF_TUN_EXCL. */
+  flags: number
+  /** IFF_TUN_EXCL on the first queue: fail with EBUSY when the device exists. */
+  exclusive: boolean
+  queues: number
+  /** Ifindex that a new device shall get (TUNSETIFINDEX), or 0. */
+  index: number
+  /** Whether IPv6 is switched off on the device (`disable_ipv6`) before anything else happens to it. */
+  disableIpv6: boolean
+  /** ioctls to run on every queue, in order, as pairs of a {@link TunIoctl} and its argument; all or nothing. */
+  ioctls: [TunIoctl, number][]
+}
+
+export interface TunOpened {
+  descriptors: NativeDescriptors
+  /** As the kernel resolved it. */
+  name: string
+  index: number
+  /** `IFF_*` as TUNGETIFF reports them. */
+  flags: number
+}
+
+export interface MacvtapOpenOptions {
+  /** Descriptor of the namespace that the link is in, or -1 for that of the process. Not kept. */
+  netns: number
+  name: string
+  index: number
+  /** The link's hardware address (6 bytes), compared with what the opened device says. */
+  address: Uint8Array
+  flags: number
+  queues: number
+  ioctls: [TunIoctl, number][]
+  /** Owner, group and mode for `/dev/tapN` if that node is this link's; -1 leaves each as it is. */
+  uid: number
+  gid: number
+  mode: number
+}
+
+export interface MacvtapOpened {
+  descriptors: NativeDescriptors
+  /** Device number of the character device. */
+  major: number
+  minor: number
+  /** Path of the public node if it is this link's, or '' when a private one had to be made. */
+  node: string
+}
+
+/** ioctls of a TUN, TAP or macvtap descriptor, by the names of linux/if_tun.h and linux/sockios.h. */
+export type TunIoctl =
+  | 'TUNSETOFFLOAD'
+  | 'TUNSETVNETHDRSZ'
+  | 'TUNGETVNETHDRSZ'
+  | 'TUNSETVNETLE'
+  | 'TUNGETVNETLE'
+  | 'TUNSETVNETBE'
+  | 'TUNGETVNETBE'
+  | 'TUNSETSNDBUF'
+  | 'TUNGETSNDBUF'
+  | 'TUNSETPERSIST'
+  | 'TUNSETOWNER'
+  | 'TUNSETGROUP'
+  | 'TUNSETLINK'
+  | 'TUNSETCARRIER'
+  | 'TUNSETQUEUE'
+  | 'TUNSETSTEERINGEBPF'
+  | 'TUNSETFILTEREBPF'
+  | 'TUNDETACHFILTER'
+  | 'TUNGETFEATURES'
+
+export interface Addon {
+  /**
+   * Opens a netlink socket. `receiveBuffer` is asked for by SO_RCVBUFFORCE, then SO_RCVBUF; 0 means the engine's default
+   * of 1 MiB. EXT_ACK and CAP_ACK are always on, GET_STRICT_CHK where the protocol has it.
+   * `netns`: a descriptor (not kept), -1 for the process's namespace, -2 for a new one that lives as long as its sockets
+   * and devices.
+   */
+  openNetlink(protocol: number, netns: number, receiveBuffer: number): Promise<NativeNetlinkSocket>
+  /**
+   * Opens a netlink socket for notifications and joins multicast groups; the result is a non-blocking descriptor.
+   */
+  openNetlinkListener(
+    protocol: number,
+    netns: number,
+    receiveBuffer: number,
+    groups: number[]
+  ): Promise<NativeDescriptors>
+  /**
+   * Reads notifications without blocking into `slab` until it has no 64 KiB left or nothing is queued: the bytes written
+   * (whole messages from the kernel, back to back), 0 when there is nothing, or a negative errno: -ENOBUFS after a loss,
+   * -EMSGSIZE after a truncation.
+   */
+  readNotifications(fd: number, slab: Uint8Array): number
+  /** The namespace that a netlink socket or the process lives in, as a new descriptor. `socket` -1: this process. */
+  openNetns(socket: NativeNetlinkSocket | null): Promise<NativeDescriptors>
+
+  openTun(options: TunOpenOptions): Promise<TunOpened>
+  openMacvtap(options: MacvtapOpenOptions): Promise<MacvtapOpened>
+  /** Runs an ioctl on an engine thread (they take the RTNL lock). Resolves with the value that a TUNGET* wrote, else 0. */
+  tunIoctl(fd: number, ioctl: TunIoctl, value: number): Promise<number>
+  /** TUNGETIFF: resolves with the name and `IFF_*` flags. */
+  tunGetInterface(fd: number): Promise<{ name: string; flags: number }>
+  /** TUNATTACHFILTER with a classic BPF program: 8 bytes per instruction (`struct sock_filter`). */
+  tunAttachFilter(fd: number, program: Uint8Array): Promise<void>
+  /** Reads or writes a file under /proc/sys/net as the namespace sees it. */
+  readSysctl(netns: number, path: string): Promise<string>
+  writeSysctl(netns: number, path: string, value: string): Promise<void>
+
+  /** Takes ownership of descriptors that something else opened. */
+  adoptDescriptors(fds: number[]): NativeDescriptors
+  createPoller(fd: number, callback: (error: number, events: number) => void): NativePoller
+
+  /** Non-blocking, close-on-exec Unix stream sockets. */
+  unixConnect(path: string): number
+  unixListen(path: string): number
+  /** A connection, or -EAGAIN. */
+  unixAccept(fd: number): number
+  /** @param type 1 SOCK_STREAM, 2 SOCK_DGRAM, 5 SOCK_SEQPACKET */
+  unixPair(type: number): [number, number]
+  /** `sendmsg` with SCM_RIGHTS: bytes sent, or -EAGAIN. */
+  unixSend(fd: number, data: Uint8Array, fds: number[]): number
+  /** `recvmsg`: null when nothing is there yet. Zero bytes without descriptors is the end of the stream. */
+  unixReceive(fd: number, data: Uint8Array): { bytes: number; fds: number[]; truncated: boolean } | null
+
+  /** Counters of this environment, for tests and for leak hunting. */
+  statistics(): { threads: number; sockets: number; descriptors: number; pending: number }
+}
+
+/** The addon's file for this platform: a bundled prebuild, or what `node-gyp` built. */
+function addonPath(): string {
+  const root = new URL('../', import.meta.url)
+  // The report lists every network interface unless told not to, and there may be thousands.
+  const report = process.report as typeof process.report & { excludeNetwork?: boolean }
+  const excluded = report.excludeNetwork
+  report.excludeNetwork = true
+  const { header } = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } }
+  if (excluded !== undefined) report.excludeNetwork = excluded
+  const libc = header.glibcVersionRuntime ? 'glibc' : 'musl'
+  const candidates = [
+    `prebuilds/${process.platform}-${process.arch}/linkwright.${libc}.node`,
+    'build/Release/linkwright.node',
+    'build/Debug/linkwright.node'
+  ]
+  for (const candidate of candidates) {
+    const path = fileURLToPath(new URL(candidate, root))
+    if (existsSync(path)) return path
+  }
+  throw Object.assign(
+    new Error(
+      `linkwright has no binary for ${process.platform}-${process.arch} (${libc}); ` +
+        'build it with: npx node-gyp rebuild -C node_modules/linkwright'
+    ),
+    { code: 'ERR_LINKWRIGHT_NO_BINARY' }
+  )
+}
+
+function load(): Addon {
+  if (process.platform !== 'linux') {
+    throw Object.assign(new Error(`linkwright needs Linux, this is ${process.platform}`), {
+      code: 'ERR_LINKWRIGHT_PLATFORM'
+    })
+  }
+  return createRequire(import.meta.url)(addonPath()) as Addon
+}
+
+let loaded: Addon | undefined
+
+/** The addon, loaded at the first use, so that importing the package works on every platform. */
+export function addon(): Addon {
+  loaded ??= load()
+  return loaded
+}

@@ -1,0 +1,390 @@
+/**
+ * Attribute tables: the declarative heart. One table of `name: [id, codec, options]` gives the encoder, a lazy view over
+ * received bytes, and the types of both. Ids are explicit, `undefined` means "not sent", and what is unknown survives.
+ */
+
+import { inspect } from 'node:util'
+import { invalidArgument } from '../errors.js'
+import { type AnyCodec, type Codec, type InOf, type Located, type OutOf, within } from './codec.js'
+import { hostLittleEndian } from './endian.js'
+import { NLA_F_NESTED, NLA_TYPE_MASK, type Writer } from './writer.js'
+
+export interface AttributeOptions {
+  /** The kernel reports it and does not take it. */
+  readonly readOnly?: boolean
+  /** The kernel takes it and does not report it. */
+  readonly writeOnly?: boolean
+  /** Taken when the object is created, refused later. */
+  readonly createOnly?: boolean
+  /** First kernel release that knows it. */
+  readonly since?: string
+  /** Comes several times in a row (multi-attr); the value is an array. */
+  readonly repeated?: boolean
+}
+
+export type AttributeEntry = readonly [id: number, codec: AnyCodec, options?: AttributeOptions]
+export type AttributeTable = Readonly<Record<string, AttributeEntry>>
+
+type IsReadOnly<E> = E extends readonly [number, unknown, { readonly readOnly: true }] ? true : false
+type IsCreateOnly<E> = E extends readonly [number, unknown, { readonly createOnly: true }] ? true : false
+type Value<E extends AttributeEntry, T> = E extends readonly [number, unknown, { readonly repeated: true }] ? T[] : T
+
+/** An attribute that the table does not name. `data` is its payload, as bytes or hexadecimal. */
+export interface UnknownAttribute {
+  type: number
+  data: Uint8Array | string
+}
+
+/** What may be written. */
+export type In<T extends AttributeTable> = {
+  [K in keyof T as IsReadOnly<T[K]> extends true ? never : K]?: Value<T[K], InOf<T[K][1]>> | undefined
+} & { unknown?: UnknownAttribute[] | undefined }
+
+/** What may be written to an object that exists. */
+export type Change<T extends AttributeTable> = Omit<
+  In<T>,
+  { [K in keyof T]: IsCreateOnly<T[K]> extends true ? K : never }[keyof T]
+>
+
+/** What is read: a getter per attribute, decoded when it is asked for. */
+export type Out<T extends AttributeTable> = {
+  readonly [K in keyof T]: Value<T[K], OutOf<T[K][1]>> | undefined
+} & AttributesView
+
+const DATA = Symbol('data')
+const START = Symbol('start')
+const END = Symbol('end')
+const TABLE = Symbol('table')
+
+interface Attribute {
+  type: number
+  offset: number
+  length: number
+}
+
+/** Walks attributes; a malformed one ends the walk, as the kernel's own parser does. */
+export function* attributesIn(data: DataView, start: number, end: number): Generator<Attribute> {
+  for (let at = start; at + 4 <= end; ) {
+    const length = data.getUint16(at, hostLittleEndian)
+    if (length < 4 || at + length > end) return
+    yield { type: data.getUint16(at + 2, hostLittleEndian) & NLA_TYPE_MASK, offset: at + 4, length: length - 4 }
+    at += (length + 3) & ~3
+  }
+}
+
+/** A window on the bytes of attributes. It keeps its buffer alive and copies nothing. */
+export class AttributesView {
+  readonly [DATA]: DataView
+  readonly [START]: number
+  readonly [END]: number
+  declare readonly [TABLE]: CompiledTable
+
+  constructor(data: DataView, start: number, end: number) {
+    this[DATA] = data
+    this[START] = start
+    this[END] = end
+  }
+
+  /** Attributes that the schema does not name, as they came. */
+  get unknown(): UnknownAttribute[] {
+    const found: UnknownAttribute[] = []
+    for (const { type, offset, length } of attributesIn(this[DATA], this[START], this[END])) {
+      if (!this[TABLE].byId.has(type)) found.push({ type, data: bytesAt(this[DATA], offset, length) })
+    }
+    return found
+  }
+
+  /** A plain object of everything that came, safe for JSON: large integers become text, bytes hexadecimal. */
+  toJSON(): Record<string, unknown> {
+    const object: Record<string, unknown> = {}
+    const unknown: { type: number; data: string }[] = []
+    for (const { type, offset, length } of attributesIn(this[DATA], this[START], this[END])) {
+      const entry = this[TABLE].byId.get(type)
+      if (!entry) {
+        unknown.push({ type, data: hex(bytesAt(this[DATA], offset, length)) })
+        continue
+      }
+      const value = plain(entry.codecFor(this).read(this[DATA], offset, length))
+      if (entry.repeated) object[entry.name] = [...((object[entry.name] as unknown[]) ?? []), value]
+      else object[entry.name] = value
+    }
+    if (unknown.length > 0) object['unknown'] = unknown
+    return object
+  }
+
+  [inspect.custom](): unknown {
+    return this.toJSON()
+  }
+}
+
+/** Paths of attributes that were sent and that `received` lacks or has otherwise. */
+export function differences(sent: AttributesView, received: AttributesView): string[] {
+  const paths: string[] = []
+  for (const { type, offset, length } of attributesIn(sent[DATA], sent[START], sent[END])) {
+    const entry = sent[TABLE].byId.get(type)
+    if (!entry || entry.options.writeOnly || entry.repeated) continue
+    const codec = entry.codecFor(sent)
+    const wanted = codec.read(sent[DATA], offset, length)
+    const got = entry.read(received)
+    if (got === undefined) paths.push(entry.name)
+    else if (wanted instanceof AttributesView && got instanceof AttributesView) {
+      paths.push(...differences(wanted, got).map(path => `${entry.name}.${path}`))
+    } else if (!codec.partial && JSON.stringify(plain(wanted)) !== JSON.stringify(plain(got))) paths.push(entry.name)
+  }
+  return paths
+}
+
+/** Values as JSON can carry them. */
+export function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
+  if (value instanceof Uint8Array) return hex(value)
+  if (value instanceof AttributesView) return value.toJSON()
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, plain(inner)]))
+  }
+  return value
+}
+
+/** Where a view's bytes are: the whole of its attributes. */
+export function viewBytes(view: AttributesView): { data: DataView; start: number; end: number } {
+  return { data: view[DATA], start: view[START], end: view[END] }
+}
+
+class CompiledEntry {
+  readonly repeated: boolean
+
+  constructor(
+    readonly name: string,
+    readonly id: number,
+    readonly codec: AnyCodec,
+    readonly options: AttributeOptions
+  ) {
+    this.repeated = options.repeated === true
+  }
+
+  /** The codec, which for a choice depends on a sibling. */
+  codecFor(siblings: object): AnyCodec {
+    const { codec } = this
+    return isChoice(codec) ? codec.pick((siblings as Record<string, unknown>)[codec.selector]) : codec
+  }
+
+  write(writer: Writer, value: unknown, siblings: object): void {
+    if (this.options.readOnly) throw invalidArgument(this.name, 'nothing (it is read-only)', value)
+    if (this.options.createOnly && !writer.creating) {
+      throw invalidArgument(this.name, 'nothing (it can only be given at creation)', value)
+    }
+    if (this.options.since) writer.noteSince(this.options.since)
+    const codec = this.codecFor(siblings)
+    const type = codec.nestedFlag ? this.id | NLA_F_NESTED : this.id
+    if (!this.repeated) {
+      within(this.name, () => writer.attribute(type, () => codec.write(writer, value)))
+      return
+    }
+    if (!Array.isArray(value)) throw invalidArgument(this.name, `an array of: ${codec.expects}`, value)
+    for (const [index, element] of value.entries()) {
+      within(`${this.name}[${index}]`, () => writer.attribute(type, () => codec.write(writer, element)))
+    }
+  }
+
+  read(view: AttributesView): unknown {
+    const data = view[DATA]
+    const end = view[END]
+    let values: unknown[] | undefined
+    for (let at = view[START]; at + 4 <= end; ) {
+      const length = data.getUint16(at, hostLittleEndian)
+      if (length < 4 || at + length > end) break
+      if ((data.getUint16(at + 2, hostLittleEndian) & NLA_TYPE_MASK) === this.id) {
+        const value = this.codecFor(view).read(data, at + 4, length - 4)
+        if (!this.repeated) return value
+        if (values) values.push(value)
+        else values = [value]
+      }
+      at += (length + 3) & ~3
+    }
+    return values
+  }
+}
+
+interface CompiledTable {
+  byId: Map<number, CompiledEntry>
+  byName: Map<string, CompiledEntry>
+}
+
+/** A table that was made ready for use. */
+export interface AttributesCodec<T extends AttributeTable> extends Codec<In<T>, Out<T>> {
+  readonly table: T
+  /** Class of the views; a getter per attribute. */
+  readonly View: new (
+    data: DataView,
+    start: number,
+    end: number
+  ) => Out<T>
+  /** Writes the attributes of `value`, leaving `except` to the caller. */
+  writeAttributes(writer: Writer, value: object, except?: ReadonlySet<string>): void
+  locate(data: DataView, start: number, end: number, target: number): Located | undefined
+}
+
+/** Makes an attribute table ready for use. As a codec of another table it is a nested attribute. */
+export function attributes<const T extends AttributeTable>(
+  table: T,
+  options: { nestedFlag?: boolean } = {}
+): AttributesCodec<T> {
+  const entries = Object.entries(table).map(
+    ([name, [id, codec, entryOptions = {}]]) => new CompiledEntry(name, id, codec, entryOptions)
+  )
+  const compiled: CompiledTable = {
+    byId: new Map(entries.map(entry => [entry.id, entry])),
+    byName: new Map(entries.map(entry => [entry.name, entry]))
+  }
+
+  class View extends AttributesView {}
+  Object.defineProperty(View.prototype, TABLE, { value: compiled })
+  for (const entry of entries) {
+    Object.defineProperty(View.prototype, entry.name, {
+      enumerable: true,
+      configurable: true,
+      get(this: AttributesView) {
+        return entry.read(this)
+      }
+    })
+  }
+
+  const expects = 'an object of attributes'
+  return {
+    table,
+    expects,
+    ...(options.nestedFlag ? { nestedFlag: true } : {}),
+    View: View as unknown as AttributesCodec<T>['View'],
+
+    write(writer, value) {
+      this.writeAttributes(writer, value as object)
+    },
+
+    writeAttributes(writer, value, except) {
+      if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidArgument('', expects, value)
+      for (const [name, given] of Object.entries(value)) {
+        if (given === undefined || except?.has(name)) continue
+        const entry = compiled.byName.get(name)
+        if (entry) entry.write(writer, given, value)
+        else if (name === 'unknown') writeUnknown(writer, given)
+        else throw invalidArgument(name, `one of the properties ${[...compiled.byName.keys()].join(', ')}`, given)
+      }
+    },
+
+    read(data, offset, length) {
+      return new this.View(data, offset, offset + length)
+    },
+
+    locate(data, start, end, target) {
+      for (const { type, offset, length } of attributesIn(data, start, end)) {
+        if (target >= offset + length) continue
+        const entry = compiled.byId.get(type)
+        const name = entry?.name ?? `attribute ${type}`
+        const codec = entry?.codecFor(new View(data, start, end))
+        const inside = codec?.locate?.(data, offset, offset + length, target)
+        if (target > offset - 4) return inside && { ...inside, path: [name, ...inside.path] }
+        return { path: [name], nameOf: id => codecNameOf(codec, id) }
+      }
+      return undefined
+    }
+  }
+}
+
+/** The name of attribute `id` inside a nested table. */
+function codecNameOf(codec: AnyCodec | undefined, id: number): string | undefined {
+  const table = (codec as Partial<AttributesCodec<AttributeTable>> | undefined)?.table
+  return table && Object.entries(table).find(([, entry]) => entry[0] === id)?.[0]
+}
+
+function writeUnknown(writer: Writer, given: unknown): void {
+  if (!Array.isArray(given)) throw invalidArgument('unknown', 'an array of { type, data }', given)
+  for (const [index, { type, data }] of (given as UnknownAttribute[]).entries()) {
+    const payload = typeof data === 'string' && /^([0-9a-f]{2})*$/i.test(data) ? Buffer.from(data, 'hex') : data
+    if (!(payload instanceof Uint8Array) || payload.length > 0xfff0) {
+      throw invalidArgument(`unknown[${index}].data`, 'bytes (Uint8Array, or text in hexadecimal)', data)
+    }
+    if (!Number.isInteger(type) || type < 0 || type > 0xffff) {
+      throw invalidArgument(`unknown[${index}].type`, 'an attribute number', type)
+    }
+    writer.attribute(type, () => writer.raw(payload))
+  }
+}
+
+interface Choice extends Codec<unknown, unknown> {
+  readonly selector: string
+  pick(value: unknown): AnyCodec
+}
+
+function isChoice(codec: AnyCodec): codec is Choice {
+  return 'pick' in codec
+}
+
+/** A payload whose layout a sibling attribute decides: the data of a link by its kind. Unknown ones stay bytes. */
+export function choice(
+  selector: string,
+  layouts: (value: string) => AnyCodec | undefined
+): Codec<object, AttributesView | Uint8Array> {
+  const chosen: Choice = {
+    selector,
+    expects: `what '${selector}' asks for`,
+    pick: value => (typeof value === 'string' ? layouts(value) : undefined) ?? anyBytes,
+    write() {
+      throw new Error('a choice is written by its table')
+    },
+    read() {
+      throw new Error('a choice is read by its table')
+    }
+  }
+  return chosen as Codec<object, AttributesView | Uint8Array>
+}
+
+const anyBytes: AnyCodec = {
+  expects: 'bytes (Uint8Array)',
+  write(writer: Writer, value: unknown) {
+    if (!(value instanceof Uint8Array)) throw invalidArgument('', this.expects, value)
+    writer.raw(value)
+  },
+  read: (data: DataView, offset: number, length: number) => bytesAt(data, offset, length)
+}
+
+/** An attribute that holds a row of attributes of one type: `[PROP_LIST] = { [ALT_IFNAME], [ALT_IFNAME] }`. */
+export function listOf<I, O>(
+  element: readonly [id: number, codec: Codec<I, O>],
+  options: { nestedFlag?: boolean } = {}
+): Codec<I[], O[]> {
+  const [id, codec] = element
+  return {
+    expects: `an array of: ${codec.expects}`,
+    ...(options.nestedFlag ? { nestedFlag: true } : {}),
+    write(writer, values) {
+      if (!Array.isArray(values)) throw invalidArgument('', this.expects, values)
+      for (const [index, value] of values.entries()) {
+        within(index, () => writer.attribute(id, () => codec.write(writer, value)))
+      }
+    },
+    read(data, offset, length) {
+      const values: O[] = []
+      for (const attribute of attributesIn(data, offset, offset + length)) {
+        if (attribute.type === id) values.push(codec.read(data, attribute.offset, attribute.length))
+      }
+      return values
+    },
+    locate(data, start, end, target) {
+      let index = 0
+      for (const { offset, length } of attributesIn(data, start, end)) {
+        if (target < offset + length) return { path: [`[${index}]`], nameOf: () => undefined }
+        index++
+      }
+      return undefined
+    }
+  }
+}
+
+function bytesAt(data: DataView, offset: number, length: number): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset + offset, length)
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex')
+}

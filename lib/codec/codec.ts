@@ -1,0 +1,62 @@
+/** What every layout of a value on the wire can do. */
+import { invalidArgument, LinkwrightError } from '../errors.js'
+import type { Writer } from './writer.js'
+
+/**
+ * How one value is laid out in bytes. `In` is what may be written, `Out` what is read.
+ * `write` refuses a wrong value with `ERR_INVALID_ARG_VALUE` before a byte of the message has left the process.
+ */
+export interface Codec<In, Out = In> {
+  /** What a right value looks like, for error messages. */
+  readonly expects: string
+  /** Bytes on the wire, for layouts of a fixed size. */
+  readonly size?: number
+  /** Set for payloads that carry NLA_F_NESTED. */
+  readonly nestedFlag?: boolean
+  /** Set where a written value says only a part of what is read: bits with a mask. */
+  readonly partial?: boolean
+  write(writer: Writer, value: In): void
+  read(data: DataView, offset: number, length: number): Out
+  /** The path of the attribute that begins at `target`, for containers. */
+  locate?(data: DataView, start: number, end: number, target: number): Located | undefined
+}
+
+/** Where an offset into a message points to. */
+export interface Located {
+  path: string[]
+  /** The name of an attribute inside what was found, for "attribute N is missing here". */
+  nameOf(id: number): string | undefined
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a codec of whatever type
+export type AnyCodec = Codec<any, any>
+export type InOf<C> = C extends Codec<infer In, infer _> ? In : never
+export type OutOf<C> = C extends Codec<infer _, infer Out> ? Out : never
+
+/** Refuses a value; containers put their own name in front of the path on the way up. */
+export function refuse(codec: { expects: string }, value: unknown): never {
+  throw invalidArgument('', codec.expects, value)
+}
+
+/** Runs `write` and puts `name` in front of the path of what it refuses. */
+export function within(name: string | number, write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    throw prefixPath(error, name)
+  }
+}
+
+/** The same error, one level further out. */
+export function prefixPath(error: unknown, name: string | number): unknown {
+  if (!(error instanceof LinkwrightError) || error.code !== 'ERR_INVALID_ARG_VALUE') return error
+  const inner = error.path ?? ''
+  const path =
+    typeof name === 'number' ? `[${name}]${inner && dot(inner)}${inner}` : `${name}${inner && dot(inner)}${inner}`
+  const message = error.message.replace(inner || 'value', () => path)
+  return new LinkwrightError(message, { code: error.code, path, allowed: error.allowed })
+}
+
+function dot(inner: string): string {
+  return inner.startsWith('[') ? '' : '.'
+}

@@ -1,0 +1,4 @@
+/** Netlink speaks the byte order of the machine. */
+import { endianness } from 'node:os'
+
+export const hostLittleEndian = endianness() === 'LE'

@@ -1,0 +1,104 @@
+/** A growing buffer that messages are written into. */
+
+import { compareReleases } from '../kernel-release.js'
+import { hostLittleEndian } from './endian.js'
+
+const ATTRIBUTE_HEADER = 4
+/** linux/netlink.h */
+export const NLA_F_NESTED = 0x8000
+export const NLA_F_NET_BYTEORDER = 0x4000
+export const NLA_TYPE_MASK = 0x3fff
+
+export class Writer {
+  #bytes: Uint8Array
+  #data: DataView
+  length = 0
+  /** Whether the message creates an object: attributes that are only taken then are refused otherwise. */
+  creating = false
+  /** The newest kernel release that an attribute written so far needs, or ''. */
+  since = ''
+
+  constructor(capacity = 512) {
+    this.#bytes = new Uint8Array(capacity)
+    this.#data = new DataView(this.#bytes.buffer)
+  }
+
+  /** What was written so far; valid until the next write. */
+  get bytes(): Uint8Array {
+    return this.#bytes.subarray(0, this.length)
+  }
+
+  /** Makes room for `size` zeroed bytes and returns where they begin. */
+  reserve(size: number): number {
+    const start = this.length
+    const end = start + size
+    if (end > this.#bytes.length) {
+      const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2))
+      grown.set(this.bytes)
+      this.#bytes = grown
+      this.#data = new DataView(grown.buffer)
+    }
+    this.length = end
+    return start
+  }
+
+  /** Remembers that an attribute needs a kernel of this release. */
+  noteSince(release: string): void {
+    if (compareReleases(release, this.since) > 0) this.since = release
+  }
+
+  /** Forgets everything from `length` on. */
+  truncate(length: number): void {
+    this.#bytes.fill(0, length, this.length)
+    this.length = length
+  }
+
+  u8(value: number): void {
+    const at = this.reserve(1)
+    this.#data.setUint8(at, value)
+  }
+
+  u16(value: number, littleEndian = hostLittleEndian): void {
+    const at = this.reserve(2)
+    this.#data.setUint16(at, value, littleEndian)
+  }
+
+  u32(value: number, littleEndian = hostLittleEndian): void {
+    const at = this.reserve(4)
+    this.#data.setUint32(at, value, littleEndian)
+  }
+
+  u64(value: bigint, littleEndian = hostLittleEndian): void {
+    const at = this.reserve(8)
+    this.#data.setBigUint64(at, BigInt.asUintN(64, value), littleEndian)
+  }
+
+  raw(bytes: Uint8Array): void {
+    const at = this.reserve(bytes.length)
+    this.#bytes.set(bytes, at)
+  }
+
+  setU16(at: number, value: number): void {
+    this.#data.setUint16(at, value, hostLittleEndian)
+  }
+
+  setU32(at: number, value: number): void {
+    this.#data.setUint32(at, value, hostLittleEndian)
+  }
+
+  /** Pads to a multiple of four from the beginning of the buffer. */
+  align(): void {
+    const excess = this.length & 3
+    if (excess) this.reserve(4 - excess)
+  }
+
+  /** Writes one attribute around `payload`. */
+  attribute(type: number, payload: () => void): void {
+    this.align()
+    const start = this.reserve(ATTRIBUTE_HEADER)
+    payload()
+    this.setU16(start, this.length - start)
+    this.setU16(start + 2, type)
+    this.align()
+  }
+}

@@ -1,0 +1,127 @@
+/** The one error class, in the shape of Node's system errors. */
+import { constants } from 'node:os'
+
+const brand = Symbol.for('linkwright.error')
+
+export interface LinkwrightErrorDetails {
+  /** `EBUSY` and the like for a failed system call, else `ERR_*`. */
+  code: string
+  /** Negative, as everywhere in Node. */
+  errno?: number | undefined
+  /** The netlink verb (`RTM_NEWLINK`), ioctl (`ioctl(TUNSETIFF)`) or system call. */
+  syscall?: string | undefined
+  /** The link that the operation was about. */
+  link?: string | number | undefined
+  /** What the kernel said in words (extended ACK, NLMSGERR_ATTR_MSG). */
+  extack?: string | undefined
+  /** The attribute or argument that was refused: `linkinfo.data.mode`. */
+  path?: string | undefined
+  /** What would be accepted there. */
+  allowed?: string | undefined
+  /** Why it failed and what to do, found out by us where the kernel is silent. */
+  diagnosis?: string | undefined
+  /** Which item of a batch failed, from 0. */
+  item?: number | undefined
+  cause?: unknown
+}
+
+/**
+ * Every error of this package. Tell them apart by `code`; `instanceof` works across copies of the package.
+ *
+ * Codes of our own: `ERR_INVALID_ARG_VALUE` (input refused before anything was sent; see `path` and `allowed`),
+ * `ERR_CLOSED` (used after `close()`), `ERR_TIMEOUT`, `ERR_DUMP_INTERRUPTED` (the kernel's tables kept changing during
+ * every attempt), `ERR_NOT_APPLIED` (the kernel ignored an attribute), `ERR_UNSUPPORTED` (this kernel cannot do it),
+ * `ERR_UNEXPECTED_REPLY`. An aborted operation rejects with the signal's reason.
+ */
+export class LinkwrightError extends Error {
+  readonly code: string
+  declare readonly errno?: number
+  declare readonly syscall?: string
+  declare readonly link?: string | number
+  declare readonly extack?: string
+  declare readonly path?: string
+  declare readonly allowed?: string
+  declare readonly diagnosis?: string
+  declare readonly item?: number
+
+  constructor(message: string, details: LinkwrightErrorDetails) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    const { cause: _, code, ...rest } = details
+    this.code = code
+    for (const [key, value] of Object.entries(rest)) {
+      if (value !== undefined) Object.defineProperty(this, key, { value, enumerable: true })
+    }
+  }
+
+  override get name(): string {
+    return 'LinkwrightError'
+  }
+
+  get [brand](): true {
+    return true
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && brand in value
+  }
+}
+
+/** The kernel's names (`EOPNOTSUPP`), and those of its errors that Node does not know. */
+const names = new Map<number, string>([
+  ...Object.entries(constants.errno).map(([name, errno]) => [errno, name] as [number, string]),
+  [constants.errno.EOPNOTSUPP, 'EOPNOTSUPP'],
+  [constants.errno.EAGAIN, 'EAGAIN'],
+  [64, 'ENONET'],
+  [76, 'ENOTUNIQ'],
+  [77, 'EBADFD'],
+  [132, 'ERFKILL']
+])
+
+/** `EBUSY` for -16. */
+export function errnoName(errno: number): string {
+  return names.get(-errno) ?? `errno ${-errno}`
+}
+
+/** Says a failed system call in one line: verb, link, kernel's words, attribute, what is allowed, diagnosis. */
+export function systemError(
+  details: Omit<LinkwrightErrorDetails, 'code' | 'errno'> & { errno: number }
+): LinkwrightError {
+  const code = errnoName(details.errno)
+  const subject = details.link === undefined ? '' : ` ${details.link}`
+  const parts = [`${code}: ${details.syscall ?? 'system call'}${subject} failed`]
+  if (details.extack) parts.push(`the kernel says: ${details.extack}`)
+  if (details.path) parts.push(`attribute ${details.path}${details.allowed ? `, allowed: ${details.allowed}` : ''}`)
+  if (details.diagnosis) parts.push(details.diagnosis)
+  return new LinkwrightError(parts.join('; '), { ...details, code })
+}
+
+/** Input that was refused before anything was sent or changed. */
+export function invalidArgument(path: string, expected: string, value: unknown): LinkwrightError {
+  return new LinkwrightError(`${path || 'value'}: expected ${expected}, got ${describe(value)}`, {
+    code: 'ERR_INVALID_ARG_VALUE',
+    path,
+    allowed: expected
+  })
+}
+
+export function closedError(what: string): LinkwrightError {
+  return new LinkwrightError(`${what} is closed`, { code: 'ERR_CLOSED' })
+}
+
+/** An Error of the addon, with what it was about. */
+export function nativeError(
+  error: unknown,
+  context: Partial<Omit<LinkwrightErrorDetails, 'code' | 'errno'>> = {}
+): Error {
+  if (error instanceof LinkwrightError) return error
+  const { errno, syscall } = error as { errno?: number; syscall?: string }
+  if (typeof errno !== 'number') return error as Error
+  return systemError({ errno, syscall, ...context, cause: error })
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'bigint') return `${value}n`
+  if (value === null || typeof value !== 'object') return String(value)
+  return Array.isArray(value) ? 'an array' : 'an object'
+}
