@@ -1,0 +1,11 @@
+/** Macvlan links. Their mode is always asked for: what the kernel takes by itself (vepa) is rarely meant. */
+import { linkKind } from '../link-kind.js'
+import { macvlanData } from '../macvlan-data.js'
+
+declare module '../link-kind.js' {
+  interface LinkKinds {
+    macvlan: typeof macvlan
+  }
+}
+
+export const macvlan = linkKind('macvlan', macvlanData, { required: ['mode'], lower: true })
