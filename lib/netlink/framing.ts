@@ -1,0 +1,40 @@
+/** Netlink messages in received buffers: struct nlmsghdr of linux/netlink.h. */
+import { hostLittleEndian } from '../codec/endian.js'
+import { NLMSG_HEADER } from './constants.js'
+
+/** One message in a received buffer. Offsets are into `data`. */
+export interface Message {
+  data: DataView
+  /** Of the header. */
+  offset: number
+  /** Of the payload. */
+  start: number
+  end: number
+  type: number
+  flags: number
+  sequence: number
+  portId: number
+}
+
+/** Walks the messages that lie back to back in a buffer. */
+export function* messagesIn(data: DataView): Generator<Message> {
+  for (let at = 0; at + NLMSG_HEADER <= data.byteLength; ) {
+    const length = data.getUint32(at, hostLittleEndian)
+    if (length < NLMSG_HEADER || at + length > data.byteLength) return
+    yield {
+      data,
+      offset: at,
+      start: at + NLMSG_HEADER,
+      end: at + length,
+      type: data.getUint16(at + 4, hostLittleEndian),
+      flags: data.getUint16(at + 6, hostLittleEndian),
+      sequence: data.getUint32(at + 8, hostLittleEndian),
+      portId: data.getUint32(at + 12, hostLittleEndian)
+    }
+    at += (length + 3) & ~3
+  }
+}
+
+export function dataView(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,49 @@
+/** One request, ready to be sent. */
+import { Writer } from '../codec/writer.js'
+import type { Schema } from '../rtnetlink/verbs.js'
+import { NLM_F_REQUEST, NLMSG_HEADER } from './constants.js'
+
+export interface Request {
+  /** For errors: `RTM_NEWLINK`. */
+  readonly verb: string
+  readonly type: number
+  readonly flags: number
+  /** The whole message, padded to four bytes; the engine fills in sequence and port. */
+  readonly bytes: Uint8Array
+  readonly schema?: Schema | undefined
+  /** What it is about, for errors. */
+  readonly link?: string | number | undefined
+  /** The newest kernel release that one of its attributes needs, or ''. */
+  readonly since: string
+}
+
+export interface RequestOptions {
+  flags?: number
+  /** Whether attributes are allowed that can only be given at creation. */
+  creating?: boolean
+  link?: string | number | undefined
+}
+
+/** Encodes a request. Throws `ERR_INVALID_ARG_VALUE` with the path of what is wrong. */
+export function encodeRequest(
+  verb: string,
+  type: number,
+  schema: Schema,
+  value: object,
+  options: RequestOptions = {}
+): Request {
+  const writer = new Writer()
+  writer.creating = options.creating ?? false
+  writer.reserve(NLMSG_HEADER)
+  schema.write(writer, value)
+  const flags = NLM_F_REQUEST | (options.flags ?? 0)
+  finishHeader(writer, type, flags)
+  return { verb, type, flags, bytes: writer.bytes, schema, link: options.link, since: writer.since }
+}
+
+function finishHeader(writer: Writer, type: number, flags: number): void {
+  writer.setU32(0, writer.length)
+  writer.setU16(4, type)
+  writer.setU16(6, flags)
+  writer.align()
+}

@@ -1,0 +1,274 @@
+/** A netlink socket: requests, dumps and batches, answered by promises. It knows messages, not what they mean. */
+import { addon, type Exchange, type NativeNetlinkSocket, NOT_SENT, type PendingExchange } from '../addon.js'
+import { closedError, LinkwrightError, nativeError } from '../errors.js'
+import { type NetnsRef, withNetns } from '../netns.js'
+import { type Protocol, rtnetlink } from '../rtnetlink/verbs.js'
+import { NLMSG_DONE, NLMSG_ERROR } from './constants.js'
+import { requestError } from './extack.js'
+import { type Message, messagesIn } from './framing.js'
+import type { Request } from './request.js'
+import { trace, tracing } from './trace.js'
+
+export interface SocketOptions {
+  /** Namespace to speak to; that of the process if left out. */
+  netns?: NetnsRef | undefined
+  /** Receive buffer in bytes; 1 MiB if left out, less where the system allows less. */
+  receiveBuffer?: number | undefined
+}
+
+export interface CallOptions {
+  /** Gives the operation up; the promise rejects with the signal's reason, and the socket stays usable. */
+  signal?: AbortSignal | undefined
+  /** Milliseconds after which it rejects with `ERR_TIMEOUT`; the socket stays usable. */
+  timeout?: number | undefined
+}
+
+export interface BatchOptions extends CallOptions {
+  /** All requests in one message to the kernel, never split (nf_tables transactions). */
+  atomic?: boolean | undefined
+}
+
+/** What became of one request of a batch. */
+export type BatchResult = { replies: Message[]; error?: undefined } | { replies: Message[]; error: unknown }
+
+/** Attempts at a dump that the kernel keeps flagging as inconsistent. */
+const DUMP_ATTEMPTS = 8
+
+export class NetlinkSocket {
+  readonly protocol: Protocol
+  readonly #native: NativeNetlinkSocket
+  #keepAlive = true
+  #closed = false
+
+  /** @internal */
+  constructor(native: NativeNetlinkSocket, protocol: Protocol) {
+    this.#native = native
+    this.protocol = protocol
+    leaks.register(this, native, this)
+  }
+
+  /** Opens a socket. Fails with `ENOENT` (no such namespace) or `EPERM` (it may not be entered). */
+  static async open(options: SocketOptions & { protocol?: Protocol } = {}): Promise<NetlinkSocket> {
+    const { protocol = rtnetlink, netns, receiveBuffer = 0 } = options
+    try {
+      const native = await withNetns(netns, fd => addon().openNetlink(protocol.number, fd, receiveBuffer))
+      return new NetlinkSocket(native, protocol)
+    } catch (error) {
+      throw nativeError(error)
+    }
+  }
+
+  /** The address that the kernel gave to the socket (nl_pid). */
+  get portId(): number {
+    return this.#native.portId
+  }
+
+  /** Capacity of the receive buffer as the kernel accounts it, in bytes. */
+  get receiveBuffer(): number {
+    return this.#native.receiveBuffer
+  }
+
+  get closed(): boolean {
+    return this.#closed
+  }
+
+  /** @internal */
+  get native(): NativeNetlinkSocket {
+    if (this.#closed) throw closedError('the netlink socket')
+    return this.#native
+  }
+
+  /** Sends one request; resolves with what came back besides the acknowledgement. */
+  async request(request: Request, options: CallOptions = {}): Promise<Message[]> {
+    const [result] = await this.batch([request], options)
+    if (!result) throw new Error('a batch of one has one result')
+    if (result.error !== undefined) throw result.error
+    return result.replies
+  }
+
+  /**
+   * Sends requests in order, in as few system calls as the buffers allow. Each has a result of its own: one that fails
+   * does not stop the others. When aborted or timed out, those that were not sent have that as their error, and so have
+   * those that the kernel had not answered yet: they may have been carried out.
+   */
+  async batch(requests: readonly Request[], options: BatchOptions = {}): Promise<BatchResult[]> {
+    if (requests.length === 0) return []
+    const cancel = new Cancellation(options)
+    const bytes = requests.length === 1 ? (requests[0] as Request).bytes : concatenate(requests)
+    const exchange = await this.#run(bytes, cancel, () =>
+      this.native.exchange(bytes, options.atomic ?? false, this.#keepAlive)
+    )
+    return this.#results(requests, exchange, cancel)
+  }
+
+  /**
+   * Asks for a table. A table that changed meanwhile (NLM_F_DUMP_INTR) is asked for again, a few times; if it never holds
+   * still the promise rejects with `ERR_DUMP_INTERRUPTED`.
+   */
+  async dump(request: Request, options: CallOptions = {}): Promise<Message[]> {
+    const cancel = new Cancellation(options)
+    for (let attempt = 1; ; attempt++) {
+      const exchange = await this.#run(request.bytes, cancel, () => this.native.dump(request.bytes, this.#keepAlive))
+      const [result] = this.#results([request], exchange, cancel)
+      if (result?.error !== undefined) throw result.error
+      if (!exchange.interrupted) return result?.replies ?? []
+      if (attempt === DUMP_ATTEMPTS) {
+        throw new LinkwrightError(
+          `${request.verb}: the kernel's table changed during each of ${attempt} dumps; ask again when it is calmer`,
+          { code: 'ERR_DUMP_INTERRUPTED', syscall: request.verb }
+        )
+      }
+    }
+  }
+
+  /**
+   * Sends bytes as they are: whole netlink messages, each padded to four bytes. Sequence numbers, port id and NLM_F_ACK
+   * are filled in. Resolves with every message that came back, errors included.
+   */
+  async raw(bytes: Uint8Array, options: BatchOptions & { dump?: boolean } = {}): Promise<Message[]> {
+    const cancel = new Cancellation(options)
+    const exchange = await this.#run(bytes, cancel, () =>
+      options.dump
+        ? this.native.dump(bytes, this.#keepAlive)
+        : this.native.exchange(bytes, options.atomic ?? false, this.#keepAlive)
+    )
+    if (cancel.reason !== undefined) throw cancel.reason
+    const failed = exchange.status.find(status => status !== 0)
+    const replies = exchange.replies.flatMap(buffer => [...messagesIn(new DataView(buffer))])
+    if (failed !== undefined && !replies.some(reply => reply.type === NLMSG_ERROR || reply.type === NLMSG_DONE)) {
+      throw nativeError({ errno: failed === NOT_SENT ? -125 : failed, syscall: 'sendmsg' })
+    }
+    return replies
+  }
+
+  /** Lets pending requests keep the process alive (the default). */
+  ref(): this {
+    this.#keepAlive = true
+    return this
+  }
+
+  /** Lets the process end while requests made from now on are pending. */
+  unref(): this {
+    this.#keepAlive = false
+    return this
+  }
+
+  /** Closes the socket; pending requests reject with `ERR_CLOSED`. Idempotent. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    leaks.unregister(this)
+    this.#native.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+  }
+
+  async #run(bytes: Uint8Array, cancel: Cancellation, send: () => PendingExchange): Promise<Exchange> {
+    cancel.throwIfAborted()
+    const traced = tracing()
+    const pending = send()
+    if (traced) trace('send', this.protocol, this.portId, bytes)
+    const settle = cancel.arm(() => this.#native.cancel(pending.id))
+    try {
+      const exchange = await pending.result
+      if (traced) {
+        for (const buffer of exchange.replies) trace('receive', this.protocol, this.portId, new Uint8Array(buffer))
+      }
+      return exchange
+    } catch (error) {
+      throw nativeError(error)
+    } finally {
+      settle()
+    }
+  }
+
+  #results(requests: readonly Request[], exchange: Exchange, cancel: Cancellation): BatchResult[] {
+    const replies: Message[][] = requests.map(() => [])
+    const errors: (Message | undefined)[] = []
+    for (const buffer of exchange.replies) {
+      for (const message of messagesIn(new DataView(buffer))) {
+        const item = (message.sequence - exchange.firstSequence) >>> 0
+        if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) errors[item] = message
+        else replies[item]?.push(message)
+      }
+    }
+    const batch = requests.length > 1
+    return requests.map((request, item) => {
+      const status = exchange.status[item] ?? NOT_SENT
+      const own = replies[item] as Message[]
+      if (status === 0) return { replies: own }
+      if (cancel.reason !== undefined && (status === NOT_SENT || status === CANCELED)) {
+        return { replies: own, error: cancel.reason }
+      }
+      if (this.#closed && (status === NOT_SENT || status === CANCELED)) {
+        return { replies: own, error: closedError('the netlink socket') }
+      }
+      const errno = status === NOT_SENT ? CANCELED : status
+      return { replies: own, error: requestError(request, errno, errors[item], batch ? item : undefined) }
+    })
+  }
+}
+
+const CANCELED = -125
+
+/** A signal and a time limit, as one reason to give up. */
+class Cancellation {
+  reason: unknown
+  readonly #signal: AbortSignal | undefined
+  readonly #timeout: number | undefined
+
+  constructor(options: CallOptions) {
+    this.#signal = options.signal
+    this.#timeout = options.timeout
+  }
+
+  throwIfAborted(): void {
+    this.#signal?.throwIfAborted()
+    if (this.reason !== undefined) throw this.reason
+  }
+
+  /** Calls `giveUp` when the reason comes. Returns what stops watching. */
+  arm(giveUp: () => void): () => void {
+    const abort = (reason: unknown) => {
+      this.reason = reason
+      giveUp()
+    }
+    const onAbort = () => abort(this.#signal?.reason)
+    this.#signal?.addEventListener('abort', onAbort, { once: true })
+    const timer =
+      this.#timeout === undefined
+        ? undefined
+        : setTimeout(() => {
+            abort(new LinkwrightError(`no answer within ${this.#timeout} ms`, { code: 'ERR_TIMEOUT' }))
+          }, this.#timeout)
+    return () => {
+      this.#signal?.removeEventListener('abort', onAbort)
+      clearTimeout(timer)
+    }
+  }
+}
+
+function concatenate(requests: readonly Request[]): Uint8Array {
+  const total = requests.reduce((sum, request) => sum + request.bytes.length, 0)
+  const bytes = new Uint8Array(total)
+  let at = 0
+  for (const request of requests) {
+    bytes.set(request.bytes, at)
+    at += request.bytes.length
+  }
+  return bytes
+}
+
+/** Objects that were collected while open are a mistake of the program: they are closed, with a warning. */
+const leaks = new FinalizationRegistry<NativeNetlinkSocket>(native => {
+  native.close()
+  process.emitWarning('a netlink socket was garbage-collected while open; call close()', {
+    code: 'LINKWRIGHT_LEAK'
+  })
+})
