@@ -1,0 +1,127 @@
+/** Verbs over the forwarding database of bridges, VXLAN and macvlan links. */
+import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/constants.js'
+import type { Message } from '../netlink/framing.js'
+import { encodeRequest } from '../netlink/request.js'
+import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
+import { neighbourMessage } from '../rtnetlink/neighbour.js'
+import { RTM, type Schema } from '../rtnetlink/verbs.js'
+import type { LinkRef } from './link.js'
+import type { Links } from './links.js'
+
+const schema = neighbourMessage as unknown as Schema
+
+/** A forwarding entry as it was when it was asked for. */
+export class FdbEntry extends neighbourMessage.View {
+  constructor(message: Message) {
+    super(message.data, message.start, message.end)
+  }
+}
+
+export interface AddFdbEntry {
+  /** The MAC address. */
+  lladdr: string
+  /** The port, or the device itself with `self`. */
+  link: LinkRef
+  /** Into the database of the bridge that the link is a port of (NTF_MASTER). The default, unless `self` is given. */
+  master?: boolean | undefined
+  /** Into the device's own database: VXLAN, macvlan, NICs (NTF_SELF). */
+  self?: boolean | undefined
+  /**
+   * `permanent` (local): frames to it go to the host. `static`: forwarded, never ages. `dynamic`: ages. `static` by
+   * default.
+   */
+  type?: 'permanent' | 'static' | 'dynamic' | undefined
+  vlan?: number | undefined
+  /** VXLAN: where the other side is. */
+  dst?: string | undefined
+  port?: number | undefined
+  vni?: number | undefined
+  srcVni?: number | undefined
+  /** VXLAN: the outgoing link. */
+  via?: LinkRef | undefined
+  nhId?: number | undefined
+  /** The entry does not move to another port. */
+  sticky?: boolean | undefined
+  extLearned?: boolean | undefined
+}
+
+export interface FdbFilter extends CallOptions {
+  /** Entries of one bridge's ports. */
+  master?: LinkRef | undefined
+  /** Entries of one link. */
+  link?: LinkRef | undefined
+}
+
+const STATES = {
+  permanent: { permanent: true },
+  static: { noarp: true },
+  dynamic: { reachable: true }
+} as const
+
+export class Fdb {
+  readonly #socket: NetlinkSocket
+  readonly #links: Links
+
+  /** @internal */
+  constructor(socket: NetlinkSocket, links: Links) {
+    this.#socket = socket
+    this.#links = links
+  }
+
+  /** Adds an entry; `EEXIST` if there is one. */
+  async add(options: AddFdbEntry, callOptions?: CallOptions): Promise<void> {
+    await this.#send('RTM_NEWNEIGH', NLM_F_CREATE | NLM_F_EXCL, options, callOptions)
+  }
+
+  async replace(options: AddFdbEntry, callOptions?: CallOptions): Promise<void> {
+    await this.#send('RTM_NEWNEIGH', NLM_F_CREATE | NLM_F_REPLACE, options, callOptions)
+  }
+
+  /** Adds another destination for the address (VXLAN). */
+  async append(options: AddFdbEntry, callOptions?: CallOptions): Promise<void> {
+    await this.#send('RTM_NEWNEIGH', NLM_F_CREATE | NLM_F_APPEND, options, callOptions)
+  }
+
+  /** Removes an entry; `ENOENT` if there is none. */
+  async delete(options: Omit<AddFdbEntry, 'type' | 'sticky' | 'extLearned'>, callOptions?: CallOptions): Promise<void> {
+    await this.#send('RTM_DELNEIGH', 0, options, callOptions)
+  }
+
+  async list(filter: FdbFilter = {}): Promise<FdbEntry[]> {
+    const master = filter.master === undefined ? undefined : await this.#links.indexOf(filter.master, filter)
+    const index = filter.link === undefined ? undefined : await this.#links.indexOf(filter.link, filter)
+    const value = { family: 'bridge', ...(index ? { index } : {}), ...(master ? { master } : {}) }
+    const request = encodeRequest('RTM_GETNEIGH', RTM.RTM_GETNEIGH, schema, value, { flags: NLM_F_DUMP })
+    const replies = await this.#socket.dump(request, filter)
+    return replies
+      .map(reply => new FdbEntry(reply))
+      .filter(
+        entry =>
+          (index === undefined || entry.index === index) &&
+          (master === undefined || entry.master === master || entry.index === master)
+      )
+  }
+
+  async #send(verb: 'RTM_NEWNEIGH' | 'RTM_DELNEIGH', flags: number, options: AddFdbEntry, callOptions?: CallOptions) {
+    const { lladdr, link, self, type = 'static', vlan, dst, port, vni, srcVni, via, nhId, sticky, extLearned } = options
+    const master = options.master ?? !self
+    const index = await this.#links.indexOf(link, callOptions)
+    const ifindex = via === undefined ? undefined : await this.#links.indexOf(via, callOptions)
+    const value = {
+      family: 'bridge',
+      index,
+      state: verb === 'RTM_NEWNEIGH' ? STATES[type] : undefined,
+      flags: { self, master, sticky, extLearned },
+      lladdr,
+      dst,
+      vlan,
+      nhId,
+      port,
+      vni,
+      srcVni,
+      ifindex
+    }
+    const request = encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${lladdr} on ${index}` })
+    await this.#socket.request(request, callOptions)
+  }
+}

@@ -1,0 +1,171 @@
+/** What links are created with and what can be changed, and its translation into rtnetlink attributes. */
+import type { In } from '../codec/attributes.js'
+import { invalidArgument } from '../errors.js'
+import type { NetnsRef } from '../netns.js'
+import type { bridgePort } from '../rtnetlink/bridge-port.js'
+import type { linkMessage } from '../rtnetlink/link.js'
+import {
+  findLinkKind,
+  type KindChange,
+  type KindName,
+  type KindOptions,
+  type LinkKind,
+  linkKindNames
+} from '../rtnetlink/link-kind.js'
+import type { LinkRef } from './link.js'
+
+type LinkAttributes = In<(typeof linkMessage)['attributes']>
+
+/** Attributes that every kind of link has and that are passed on as they are. */
+const PLAIN = [
+  'address',
+  'broadcast',
+  'mtu',
+  'txqlen',
+  'alias',
+  'group',
+  'linkmode',
+  'operstate',
+  'carrier',
+  'protoDown',
+  'gsoMaxSize',
+  'gsoMaxSegs',
+  'groMaxSize',
+  'gsoIpv4MaxSize',
+  'groIpv4MaxSize',
+  'numTxQueues',
+  'numRxQueues',
+  'linkNetnsid',
+  'afSpec',
+  'xdp',
+  'unknown'
+] as const
+
+/** Interface flags that can be set and cleared. */
+const FLAGS = ['up', 'noarp', 'promisc', 'allmulti', 'multicast', 'dynamic'] as const
+
+/** What can be set on any link, at creation and later. */
+export interface LinkSettings
+  extends Pick<LinkAttributes, Exclude<(typeof PLAIN)[number], 'numTxQueues' | 'numRxQueues'>> {
+  /** Administratively up. */
+  up?: boolean | undefined
+  noarp?: boolean | undefined
+  promisc?: boolean | undefined
+  allmulti?: boolean | undefined
+  multicast?: boolean | undefined
+  dynamic?: boolean | undefined
+  /** The bridge, bond or VRF that the link becomes a port of; `null` releases it. */
+  master?: LinkRef | null | undefined
+  /** Settings as a port of a bridge. */
+  port?: BridgePortSettings | undefined
+  /** The namespace to create the link in, or to move it to. */
+  netns?: NetnsRef | undefined
+}
+
+/** IFLA_BRPORT_*, with the backup port by name. */
+export type BridgePortSettings = Omit<In<(typeof bridgePort)['table']>, 'backupPort'> & {
+  backupPort?: LinkRef | null | undefined
+}
+
+interface CreateCommon extends LinkSettings, Pick<LinkAttributes, 'numTxQueues' | 'numRxQueues'> {
+  /**
+   * Name, at most 15 bytes. A `%d` becomes the first free number; left out, the kernel chooses one (`bridge0`).
+   */
+  name?: string | undefined
+  /** The ifindex to have. */
+  index?: number | undefined
+  /** Alternative names. */
+  altnames?: string[] | undefined
+}
+
+/** The other end of a veth pair. */
+export interface VethPeer extends Omit<CreateCommon, 'netns'> {
+  /** Where the peer lives; created there, not moved. */
+  netns?: NetnsRef | undefined
+}
+
+type KindSpecific<K extends KindName> = K extends 'veth'
+  ? { peer?: VethPeer | undefined }
+  : K extends 'vxlan'
+    ? Omit<KindOptions<K>, 'dev'> & { dev?: LinkRef | undefined }
+    : KindOptions<K>
+
+/** Kinds that sit on a lower device must name it. */
+type Lower<K extends KindName> = K extends 'macvlan' | 'macvtap' | 'vlan'
+  ? { /** The lower device. */ link: LinkRef }
+  : { /** The lower device. */ link?: LinkRef | undefined }
+
+/** What a link of a kind is created with: settings of any link and the attributes of its kind, side by side. */
+export type CreateLink<K extends KindName = KindName> = K extends KindName
+  ? CreateCommon & KindSpecific<K> & Lower<K> & { kind: K }
+  : never
+
+/** Changes to a link; attributes of its kind need the `kind` beside them. */
+export type ChangeLink<K extends KindName = KindName> = LinkSettings & { name?: string | undefined } & (
+    | { kind?: undefined }
+    | (K extends KindName ? { kind: K } & KindChange<K> : never)
+  )
+
+/** Options taken apart: attributes of any link, and those of the kind. */
+export interface SplitOptions {
+  kind: LinkKind | undefined
+  attributes: Record<string, unknown>
+  data: Record<string, unknown> | undefined
+  flags: Record<string, boolean>
+}
+
+const plain: ReadonlySet<string> = new Set(PLAIN)
+const flagNames: ReadonlySet<string> = new Set(FLAGS)
+/** Handled by the verbs, because they take more than an attribute. */
+const handled: ReadonlySet<string> = new Set([
+  'kind',
+  'name',
+  'index',
+  'link',
+  'master',
+  'port',
+  'netns',
+  'altnames',
+  'peer',
+  'dev'
+])
+
+/** Sorts options into attributes of the link, of its kind, and flags. Refuses what is neither. */
+export function splitOptions(options: object): SplitOptions {
+  const kindName = (options as { kind?: unknown }).kind
+  const kind = kindName === undefined ? undefined : findLinkKind(String(kindName))
+  if (kindName !== undefined && !kind) {
+    throw invalidArgument(
+      'kind',
+      `one of ${linkKindNames().join(', ')} (or a kind registered with linkKind())`,
+      kindName
+    )
+  }
+  const attributes: Record<string, unknown> = {}
+  const flags: Record<string, boolean> = {}
+  let data: Record<string, unknown> | undefined
+  for (const [key, value] of Object.entries(options)) {
+    if (value === undefined || (handled.has(key) && !(key === 'dev' && !kind))) continue
+    if (plain.has(key)) attributes[key] = value
+    else if (flagNames.has(key)) flags[key] = boolean(key, value)
+    else if (kind && Object.hasOwn(kind.data.table, key)) {
+      data ??= {}
+      data[key] = value
+    } else throw unknownOption(key, kind)
+  }
+  return { kind, attributes, data, flags }
+}
+
+function boolean(name: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalidArgument(name, 'true or false', value)
+  return value
+}
+
+function unknownOption(key: string, kind: LinkKind | undefined): Error {
+  const own = Object.entries(kind?.data.table ?? {}).filter(([, [, , options]]) => !options?.readOnly)
+  const common = ['name', 'index', 'link', 'master', 'port', 'netns', 'altnames', ...FLAGS, ...PLAIN]
+  const allowed = kind
+    ? `an option of ${kind.name} links (${own.map(([name]) => name).join(', ')}) or of any link (${common.join(', ')})`
+    : `an option of any link (${common.join(', ')}); attributes of a kind need \`kind\` beside them`
+  return invalidArgument(key, allowed, key)
+}

@@ -1,0 +1,160 @@
+/** Link options made into requests. References are ifindexes by now. */
+import { differences, type In } from '../codec/attributes.js'
+import { invalidArgument } from '../errors.js'
+import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL } from '../netlink/constants.js'
+import { dataView, messagesIn } from '../netlink/framing.js'
+import { encodeRequest, type Request } from '../netlink/request.js'
+import { linkMessage } from '../rtnetlink/link.js'
+import { RTM, type RtnetlinkVerb, type Schema } from '../rtnetlink/verbs.js'
+import type { Link } from './link.js'
+import { splitOptions } from './link-options.js'
+
+/** Longest name that fits IFLA_IFNAME; longer ones are alternative names. */
+const IFNAME_MAX = 15
+
+/** Options whose references were looked up. */
+export interface ResolvedOptions {
+  kind?: string | undefined
+  name?: string | undefined
+  index?: number | undefined
+  link?: number | undefined
+  master?: number | undefined
+  port?: Record<string, unknown> | undefined
+  netnsFd?: number | undefined
+  dev?: number | undefined
+  peer?: ResolvedOptions | undefined
+  [other: string]: unknown
+}
+
+type LinkIn = In<(typeof linkMessage)['attributes']>
+
+function linkRequest(
+  verb: RtnetlinkVerb,
+  value: object,
+  options: { flags?: number; creating?: boolean; link?: string | number | undefined } = {}
+): Request {
+  return encodeRequest(verb, RTM[verb], linkMessage as unknown as Schema, value, options)
+}
+
+/** Attributes that name a link in a request: ifindex in the header, or one of its names. */
+export function reference(ref: string | number): { index?: number; name?: string; altIfname?: string } {
+  if (typeof ref === 'number') {
+    if (!Number.isInteger(ref) || ref < 1 || ref > 0x7fffffff) throw invalidArgument('link', 'an ifindex', ref)
+    return { index: ref }
+  }
+  return Buffer.byteLength(ref) > IFNAME_MAX ? { altIfname: ref } : { name: ref }
+}
+
+/** RTM_NEWLINK that creates. A port's own settings cannot go along (EOPNOTSUPP): they follow, and so does "up" then. */
+export function createRequest(options: ResolvedOptions, echo: boolean): Request {
+  const { kind } = splitOptions(options)
+  if (!kind) throw invalidArgument('kind', 'the kind of link to create', options.kind)
+  if (kind.notCreatable) throw invalidArgument('kind', `another kind: ${kind.notCreatable}`, kind.name)
+  for (const required of kind.required) {
+    if (options[required] === undefined) {
+      const codec = kind.data.table[required]?.[1]
+      throw invalidArgument(required, `${codec?.expects} (required for ${kind.name})`, undefined)
+    }
+  }
+  if (kind.lower && options.link === undefined) {
+    throw invalidArgument('link', `the lower device of the ${kind.name}`, undefined)
+  }
+  return linkRequest('RTM_NEWLINK', creationAttributes(options), {
+    flags: NLM_F_CREATE | NLM_F_EXCL | (echo ? NLM_F_ECHO : 0),
+    creating: true,
+    link: options.name ?? kind.name
+  })
+}
+
+/** What must wait until the link exists, if anything: a second change. */
+export function afterCreation(options: ResolvedOptions): ResolvedOptions | undefined {
+  if (!options.port) return undefined
+  return { port: options.port, ...(options['up'] === undefined ? {} : { up: options['up'] }) }
+}
+
+function creationAttributes(options: ResolvedOptions, peer = false): LinkIn & Record<string, unknown> {
+  const { kind, attributes, data, flags } = splitOptions(options)
+  const { name, index, link, master, netnsFd, dev, port } = options
+  // A veth's peer is opened before it is paired, so it cannot be born up (ENOTCONN); ports come up configured.
+  const { up, ...rest } = flags
+  const born = peer || port || up === undefined ? rest : { ...rest, up }
+  const kindData = {
+    ...data,
+    ...(dev === undefined ? {} : { dev }),
+    ...(options.peer ? { peer: creationAttributes(options.peer, true) } : {})
+  }
+  const mask = linkMessage.header.fields.flags.toMask(born).mask
+  return {
+    ...(index === undefined ? {} : { index }),
+    ...(mask ? { flags: born, change: mask } : {}),
+    ...(name === undefined ? {} : { name }),
+    ...(link === undefined ? {} : { link }),
+    ...attributes,
+    ...(master === undefined || peer ? {} : { master }),
+    ...(netnsFd === undefined ? {} : { netnsFd }),
+    ...(kind ? { linkinfo: { kind: kind.name, ...(Object.keys(kindData).length > 0 ? { data: kindData } : {}) } } : {})
+  } as LinkIn & Record<string, unknown>
+}
+
+/** RTM_NEWLINK on an existing link. Renaming needs the ifindex. */
+export function changeRequest(ref: string | number, options: ResolvedOptions): Request {
+  const { kind, attributes, data, flags } = splitOptions(options)
+  const { name, master, port, netnsFd, dev } = options
+  const kindData = { ...data, ...(dev === undefined ? {} : { dev }) }
+  const linkinfo = {
+    ...(kind ? { kind: kind.name } : {}),
+    ...(Object.keys(kindData).length > 0 ? { data: kindData } : {}),
+    ...(port ? { portKind: 'bridge', portData: port } : {})
+  }
+  const mask = linkMessage.header.fields.flags.toMask(flags).mask
+  const value = {
+    ...reference(ref),
+    ...(mask ? { flags, change: mask } : {}),
+    ...(name === undefined ? {} : { name }),
+    ...attributes,
+    ...(master === undefined ? {} : { master }),
+    ...(netnsFd === undefined ? {} : { netnsFd }),
+    ...(Object.keys(linkinfo).length > 0 ? { linkinfo } : {})
+  }
+  return linkRequest('RTM_NEWLINK', value, { link: ref })
+}
+
+export function deleteRequest(ref: string | number): Request {
+  return linkRequest('RTM_DELLINK', reference(ref), { link: ref })
+}
+
+export function getRequest(ref: string | number, statistics: boolean): Request {
+  return linkRequest('RTM_GETLINK', { ...reference(ref), extMask: { skipStats: !statistics } }, { link: ref })
+}
+
+export function listRequest(filter: {
+  kind?: string | undefined
+  master?: number | undefined
+  statistics?: boolean
+}): Request {
+  const value = {
+    extMask: { skipStats: !filter.statistics },
+    ...(filter.master === undefined ? {} : { master: filter.master }),
+    ...(filter.kind === undefined ? {} : { linkinfo: { kind: filter.kind } })
+  }
+  return linkRequest('RTM_GETLINK', value, { flags: NLM_F_DUMP })
+}
+
+/** RTM_NEWLINKPROP or RTM_DELLINKPROP: alternative names. */
+export function altnamesRequest(
+  verb: 'RTM_NEWLINKPROP' | 'RTM_DELLINKPROP',
+  ref: string | number,
+  names: string[]
+): Request {
+  const flags = verb === 'RTM_NEWLINKPROP' ? NLM_F_EXCL | NLM_F_CREATE | NLM_F_APPEND : 0
+  return linkRequest(verb, { ...reference(ref), propList: names }, { flags, link: ref })
+}
+
+/** Paths of what was sent and is not what the link has now: the kernel ignored it or made something else of it. */
+export function notApplied(request: Request, link: Link): string[] {
+  const data = dataView(request.bytes)
+  const [message] = messagesIn(data)
+  if (!message) return []
+  const paths = differences(linkMessage.read(data, message.start, message.end), link)
+  return paths.filter(path => path !== 'name' && path !== 'linkinfo.data.peer')
+}

@@ -1,0 +1,58 @@
+/** A link as it was when it was asked for: a view of the kernel's answer that decodes what is read. */
+import type { AttributesView } from '../codec/attributes.js'
+import type { Message } from '../netlink/framing.js'
+import type { bridgePort } from '../rtnetlink/bridge-port.js'
+import { linkMessage } from '../rtnetlink/link.js'
+import type { KindName, KindView } from '../rtnetlink/link-kind.js'
+
+/** A link of a known kind: `data` is typed. */
+export type LinkOfKind<K extends KindName> = Link & { readonly kind: K; readonly data: KindView<K> }
+
+/**
+ * A link. Every attribute of the kernel is a getter (`name`, `index`, `mtu`, `address`, `master`, …), `undefined` where
+ * the kernel did not send it; `toJSON()` gives all of them as a plain object. It does not change: ask again for news.
+ */
+export class Link extends linkMessage.View {
+  constructor(message: Message) {
+    super(message.data, message.start, message.end)
+  }
+
+  /** `bridge`, `macvtap`; `undefined` for a device of a driver. */
+  get kind(): string | undefined {
+    return this.linkinfo?.kind
+  }
+
+  /** What links of this kind have. Narrow it with {@link is}. */
+  get data(): AttributesView | Uint8Array | undefined {
+    return this.linkinfo?.data as AttributesView | Uint8Array | undefined
+  }
+
+  /** `bridge` if the link is a port of one. */
+  get portKind(): string | undefined {
+    return this.linkinfo?.portKind
+  }
+
+  /** What ports of a bridge have. */
+  get port(): InstanceType<(typeof bridgePort)['View']> | undefined {
+    const info = this.linkinfo
+    return info?.portKind === 'bridge' ? (info.portData as InstanceType<(typeof bridgePort)['View']>) : undefined
+  }
+
+  /** Administratively up (IFF_UP). */
+  get up(): boolean {
+    return this.flags.up
+  }
+
+  /** Alternative names. */
+  get altnames(): string[] {
+    return this.propList ?? []
+  }
+
+  /** Whether the link is of the kind; narrows `data`. */
+  is<K extends KindName>(kind: K): this is LinkOfKind<K> {
+    return this.kind === kind
+  }
+}
+
+/** A link, named in one of the ways that the kernel finds without a search. */
+export type LinkRef = string | number | { readonly index: number }

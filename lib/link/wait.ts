@@ -1,0 +1,78 @@
+/** Waiting for a link to be as wanted, driven by RTNLGRP_LINK. */
+
+import { addon } from '../addon.js'
+import { LinkwrightError } from '../errors.js'
+import { RTNLGRP_LINK } from '../netlink/constants.js'
+import { Notifications } from '../netlink/notifications.js'
+import type { NetlinkSocket } from '../netlink/socket.js'
+import type { NetnsRef } from '../netns.js'
+import type { Link } from './link.js'
+
+export interface WaitOptions {
+  signal?: AbortSignal | undefined
+  /** Milliseconds; waits for ever if left out. */
+  timeout?: number | undefined
+}
+
+/** Looks at the link once, and again after every announcement about links. */
+export async function waitForLink(
+  look: () => Promise<Link | undefined>,
+  condition: (link: Link | undefined) => boolean,
+  netns: NetnsRef | undefined,
+  socket: NetlinkSocket,
+  options: WaitOptions
+): Promise<Link | undefined> {
+  options.signal?.throwIfAborted()
+  let changed: (() => void) | undefined
+  let pending = false
+  const wake = () => {
+    pending = true
+    changed?.()
+  }
+  const notifications = await listen(netns, socket, wake)
+  let stopped: { reason: unknown } | undefined
+  const stop = (reason: unknown) => {
+    stopped = { reason }
+    wake()
+  }
+  const onAbort = () => stop(options.signal?.reason)
+  options.signal?.addEventListener('abort', onAbort, { once: true })
+  const timer =
+    options.timeout === undefined
+      ? undefined
+      : setTimeout(
+          () => stop(new LinkwrightError(`not as wanted within ${options.timeout} ms`, { code: 'ERR_TIMEOUT' })),
+          options.timeout
+        )
+  try {
+    for (;;) {
+      pending = false
+      const link = await look()
+      if (condition(link)) return link
+      while (!pending) {
+        await new Promise<void>(resolve => {
+          changed = resolve
+        })
+      }
+      if (stopped) throw stopped.reason
+    }
+  } finally {
+    clearTimeout(timer)
+    options.signal?.removeEventListener('abort', onAbort)
+    await notifications.close()
+  }
+}
+
+/** Listens where the socket speaks, also in a namespace that has no name. */
+async function listen(netns: NetnsRef | undefined, socket: NetlinkSocket, wake: () => void): Promise<Notifications> {
+  const handlers = { messages: wake, lost: wake }
+  if (netns === undefined || typeof netns !== 'object' || !('new' in netns)) {
+    return Notifications.open([RTNLGRP_LINK], handlers, { netns })
+  }
+  const own = await addon().openNetns(socket.native)
+  try {
+    return await Notifications.open([RTNLGRP_LINK], handlers, { netns: { fd: own.fds[0] as number } })
+  } finally {
+    await own.close()
+  }
+}
