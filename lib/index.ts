@@ -1,0 +1,53 @@
+/** Native netlink for Node.js: bridges, macvtap in every mode, TAP and macvtap descriptors. */
+import './rtnetlink/kinds/index.js'
+
+export type { NativeDescriptors as Descriptors } from './addon.js'
+export { ip, ipv4, ipv6, mac } from './codec/addresses.js'
+export type { AttributeEntry, AttributeOptions, AttributeTable, In, Out, UnknownAttribute } from './codec/attributes.js'
+export { AttributesView, attributes, choice, listOf } from './codec/attributes.js'
+export type { Codec } from './codec/codec.js'
+export { bitset, enumeration, maskedBits } from './codec/enumeration.js'
+export { be16, be32, be64, bool, bool32, flag, s8, s16, s32, s64, u8, u16, u32, u64 } from './codec/integers.js'
+export { type MessageSchema, message } from './codec/message.js'
+export { bytes, string } from './codec/strings.js'
+export { arrayOf, padding, struct } from './codec/struct.js'
+export { LinkwrightError, type LinkwrightErrorDetails } from './errors.js'
+export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
+export { type AddFdbEntry, type Fdb, FdbEntry, type FdbFilter } from './link/fdb.js'
+export { Link, type LinkOfKind, type LinkRef } from './link/link.js'
+export type { BridgePortSettings, ChangeLink, CreateLink, LinkSettings, VethPeer } from './link/link-options.js'
+export type { ChangeOptions, Links, ListOptions } from './link/links.js'
+export { type AddNeighbour, Neighbour, type NeighbourFilter, type Neighbours } from './link/neighbours.js'
+export { Netlink } from './link/netlink.js'
+export { type AddRoute, Route, type RouteFilter, type RouteNexthop, type Routes } from './link/routes.js'
+export type { WaitOptions } from './link/wait.js'
+export type { Message } from './netlink/framing.js'
+export { encodeRequest, type Request } from './netlink/request.js'
+export {
+  type BatchOptions,
+  type BatchResult,
+  type CallOptions,
+  NetlinkSocket,
+  type SocketOptions
+} from './netlink/socket.js'
+export type { TracedMessage } from './netlink/trace.js'
+export type { NetnsRef } from './netns.js'
+export { type Finding, type Probe, probe } from './probe.js'
+export {
+  type KindChange,
+  type KindName,
+  type KindOptions,
+  type KindView,
+  type LinkKind,
+  type LinkKinds,
+  linkKind
+} from './rtnetlink/link-kind.js'
+export type { Protocol, Schema } from './rtnetlink/verbs.js'
+export { FdServer, FdSocket, type Received, receiveFds, sendFds } from './tap/fd-socket.js'
+export { Macvtap, type MacvtapOptions } from './tap/macvtap.js'
+export type { QueueDescription } from './tap/queue-device.js'
+export type { Offloads, QueueOptions } from './tap/queue-options.js'
+export { Tap, type TapOptions } from './tap/tap.js'
+export { Tun } from './tap/tun.js'
+export type { TunOptions } from './tap/tun-device.js'
+export { openVhostNet } from './tap/vhost.js'

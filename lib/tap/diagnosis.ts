@@ -1,0 +1,103 @@
+/** Why TUNSETIFF failed, found out from the state of the system. */
+import { readdir, readFile, readlink } from 'node:fs/promises'
+import type { Link } from '../link/link.js'
+import { Netlink } from '../link/netlink.js'
+import type { NetnsRef } from '../netns.js'
+import { IFF } from './tun-constants.js'
+
+interface Opening {
+  name: string
+  flags: number
+  exclusive: boolean
+}
+
+/** Explains in words, or gives up with `undefined`. Never throws. */
+export async function diagnoseTun(
+  error: unknown,
+  opening: Opening,
+  netns: NetnsRef | undefined
+): Promise<string | undefined> {
+  const { code, syscall = '' } = error as { code?: string; syscall?: string }
+  try {
+    if (syscall === 'open(/dev/net/tun)') return explainOpen(code)
+    if (syscall !== 'ioctl(TUNSETIFF)') return undefined
+    const link = opening.name && !opening.name.includes('%') ? await findLink(opening.name, netns) : undefined
+    switch (code) {
+      case 'EBUSY':
+        return await explainBusy(opening, link)
+      case 'EINVAL':
+        return explainInvalid(opening, link)
+      case 'EPERM':
+        return link
+          ? `${opening.name} belongs to another user (TUNSETOWNER); attaching takes CAP_NET_ADMIN`
+          : 'making a device takes CAP_NET_ADMIN in the user namespace that owns the network namespace'
+      case 'E2BIG':
+        return 'all 256 queues of the device are open'
+      default:
+        return undefined
+    }
+  } catch {
+    return undefined
+  }
+}
+
+function explainOpen(code: string | undefined): string | undefined {
+  if (code === 'ENOENT' || code === 'ENXIO' || code === 'ENODEV') return 'the tun module is missing: modprobe tun'
+  if (code === 'EACCES' || code === 'EPERM')
+    return '/dev/net/tun may not be opened by this user: chmod 0666 or give access'
+  return undefined
+}
+
+async function findLink(name: string, netns: NetnsRef | undefined): Promise<Link | undefined> {
+  if (typeof netns === 'object' && netns !== null && 'new' in netns) return undefined
+  const net = await Netlink.open({ netns })
+  try {
+    return await net.links.find(name)
+  } finally {
+    net.close()
+  }
+}
+
+async function explainBusy(opening: Opening, link: Link | undefined): Promise<string | undefined> {
+  if (!link) return undefined
+  if (!link.is('tun')) return `${opening.name} is ${link.kind ? `a ${link.kind}` : 'a device'}, not a TUN or TAP`
+  const holders = await holdersOf(opening.name)
+  const held = holders.length > 0 ? `, held by ${holders.join(', ')}` : ''
+  if (opening.exclusive) return `${opening.name} exists${held}; exclusive: false attaches to a persistent device`
+  return `the only queue of ${opening.name} is taken${held}`
+}
+
+function explainInvalid(opening: Opening, link: Link | undefined): string | undefined {
+  if (!link) return undefined
+  if (!link.is('tun')) return `${opening.name} is ${link.kind ? `a ${link.kind}` : 'a device'}, not a TUN or TAP`
+  const wantsTap = (opening.flags & IFF.TAP) !== 0
+  if (link.data.type === 'tun' && wantsTap) return `${opening.name} is a TUN, not a TAP`
+  if (link.data.type === 'tap' && !wantsTap) return `${opening.name} is a TAP, not a TUN`
+  const multi = (opening.flags & IFF.MULTI_QUEUE) !== 0
+  if (link.data.multiQueue && !multi) return `${opening.name} is multi-queue: multiQueue: true is needed to attach`
+  if (link.data.multiQueue === false && multi) return `${opening.name} has a single queue: multiQueue must be false`
+  return undefined
+}
+
+/** Processes that have a TUN or TAP of this name open: fdinfo says `iff:`. Names repeat across namespaces. */
+export async function holdersOf(name: string): Promise<string[]> {
+  const holders: string[] = []
+  for (const pid of await readdir('/proc')) {
+    if (!/^\d+$/.test(pid)) continue
+    const fds = await readdir(`/proc/${pid}/fd`).catch(() => [])
+    for (const fd of fds) {
+      const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')
+      if (target !== '/dev/net/tun') continue
+      const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '')
+      if (!new RegExp(`^iff:\\s*${escapeRegExp(name)}$`, 'm').test(info)) continue
+      const command = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')
+      holders.push(`process ${pid} (${command.trim()})`)
+      break
+    }
+  }
+  return holders
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+}

@@ -1,0 +1,165 @@
+/** What TAP, TUN and macvtap devices have in common: descriptors, one a queue, with an owner. */
+import { addon, type NativeDescriptors, type TunIoctl } from '../addon.js'
+import { closedError, nativeError } from '../errors.js'
+import { type Offloads, offloadMask } from './queue-options.js'
+import { IFF } from './tun-constants.js'
+
+/** What a descriptor says of itself (TUNGETIFF and friends). */
+export interface QueueDescription {
+  /** The device's name now. */
+  name: string
+  /** IFF_* */
+  flags: number
+  multiQueue: boolean
+  vnetHeader: boolean
+  /** Bytes of the virtio-net header. */
+  vnetHeaderSize: number
+  persist: boolean
+  /** This queue is detached. */
+  detached: boolean
+}
+
+/** A device whose frames go through descriptors of this process. */
+export abstract class QueueDevice {
+  /** The device's ifindex in its namespace. */
+  readonly index: number
+  /** @internal */
+  protected readonly descriptors: NativeDescriptors
+  readonly #name: string
+  #closing: Promise<void> | undefined
+  #released = false
+
+  /** @internal */
+  constructor(descriptors: NativeDescriptors, name: string, index: number) {
+    this.descriptors = descriptors
+    this.#name = name
+    this.index = index
+    leaks.register(this, { descriptors, name, what: this.constructor.name }, this)
+  }
+
+  /** The name that the device was opened with. */
+  get name(): string {
+    return this.#name
+  }
+
+  /**
+   * The descriptors, one a queue; non-blocking and close-on-exec. Pass them in `stdio` of a child process, where they
+   * become 3, 4, …; then do not read them here, for every open descriptor takes its share of the frames.
+   */
+  get fds(): number[] {
+    return this.descriptors.fds
+  }
+
+  /** The first descriptor. */
+  get fd(): number {
+    const [first] = this.fds
+    if (first === undefined) throw closedError(this.#name)
+    return first
+  }
+
+  get closed(): boolean {
+    return this.#closing !== undefined || this.#released
+  }
+
+  /** What the device says of itself. `ENOLINK` or `EBADFD` when it was deleted. */
+  async describe(queue = 0): Promise<QueueDescription> {
+    const fd = this.queue(queue)
+    const { name, flags } = await this.run(() => addon().tunGetInterface(fd), 'ioctl(TUNGETIFF)')
+    const vnetHeaderSize = await this.ioctl('TUNGETVNETHDRSZ', 0, queue)
+    return {
+      name,
+      flags,
+      multiQueue: (flags & IFF.MULTI_QUEUE) !== 0,
+      vnetHeader: (flags & IFF.VNET_HDR) !== 0,
+      vnetHeaderSize,
+      persist: (flags & IFF.PERSIST) !== 0,
+      detached: (flags & IFF.DETACH_QUEUE) !== 0
+    }
+  }
+
+  /** What the reader can take from now on. Device-wide, and kept by a persistent device. */
+  async setOffloads(offloads: Offloads): Promise<void> {
+    await this.ioctl('TUNSETOFFLOAD', offloadMask(offloads))
+  }
+
+  /** Size of the virtio-net header in bytes. Device-wide on TUN and TAP, of each queue on macvtap. */
+  async setVnetHeaderSize(size: number): Promise<void> {
+    for (let queue = 0; queue < this.fds.length; queue++) await this.ioctl('TUNSETVNETHDRSZ', size, queue)
+  }
+
+  /** Takes a queue into use again (TUNSETQUEUE). */
+  async attachQueue(queue: number): Promise<void> {
+    await this.ioctl('TUNSETQUEUE', IFF.ATTACH_QUEUE, queue)
+  }
+
+  /** Parks a queue: it gets no frames until it is attached again. */
+  async detachQueue(queue: number): Promise<void> {
+    await this.ioctl('TUNSETQUEUE', IFF.DETACH_QUEUE, queue)
+  }
+
+  /** Gives the descriptors up: they are the caller's to close, and the object is closed. */
+  release(): number[] {
+    this.assertOpen()
+    this.#released = true
+    leaks.unregister(this)
+    return this.descriptors.release()
+  }
+
+  /**
+   * Closes the descriptors on a thread of their own: it may take the kernel 100 ms. A TAP or TUN that is not persistent
+   * is gone afterwards. Idempotent.
+   */
+  close(): Promise<void> {
+    if (this.#released) return Promise.resolve()
+    if (!this.#closing) {
+      leaks.unregister(this)
+      this.#closing = this.descriptors.close()
+    }
+    return this.#closing
+  }
+
+  /** Closes without waiting. */
+  [Symbol.dispose](): void {
+    void this.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** @internal */
+  protected assertOpen(): void {
+    if (this.closed) throw closedError(this.#name)
+  }
+
+  /** @internal */
+  protected queue(number: number): number {
+    this.assertOpen()
+    const fd = this.fds[number]
+    if (fd === undefined) throw closedError(`queue ${number} of ${this.#name}`)
+    return fd
+  }
+
+  /** @internal */
+  protected async ioctl(ioctl: TunIoctl, value: number, queue = 0): Promise<number> {
+    const fd = this.queue(queue)
+    return this.run(() => addon().tunIoctl(fd, ioctl, value), `ioctl(${ioctl})`)
+  }
+
+  /** @internal */
+  protected async run<T>(action: () => Promise<T>, syscall: string): Promise<T> {
+    try {
+      return await action()
+    } catch (error) {
+      throw nativeError(error, { syscall, link: this.#name })
+    }
+  }
+}
+
+/** A device that is collected while open is a mistake of the program: it is closed, with a warning. */
+const leaks = new FinalizationRegistry<{ descriptors: NativeDescriptors; name: string; what: string }>(leaked => {
+  void leaked.descriptors.close()
+  process.emitWarning(`${leaked.what} ${leaked.name} was garbage-collected while open; call close()`, {
+    code: 'LINKWRIGHT_LEAK'
+  })
+})

@@ -1,0 +1,11 @@
+/** TUN devices: IP packets through descriptors. */
+import { openTunDevice, TunDevice, type TunOptions } from './tun-device.js'
+
+/** An open TUN device. It is gone when it is closed, unless it is persistent. */
+export class Tun extends TunDevice {
+  /** Makes a TUN device; see `Tap.open`. It carries packets without an Ethernet header and cannot be a port. */
+  static async open(options: Omit<TunOptions, 'master' | 'port'> = {}): Promise<Tun> {
+    const opened = await openTunDevice('tun', options)
+    return new Tun(opened.descriptors, opened)
+  }
+}
