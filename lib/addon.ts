@@ -163,6 +163,11 @@ export interface Addon {
    */
   openNetlink(protocol: number, netns: number, receiveBuffer: number): Promise<NativeNetlinkSocket>
   /**
+   * Takes over a connected Unix socket of messages (SOCK_SEQPACKET) with somebody at the other end who plays the kernel:
+   * for tests. Throws EAFNOSUPPORT, and leaves the descriptor alone, where it is no Unix socket.
+   */
+  adoptNetlink(fd: number): NativeNetlinkSocket
+  /**
    * Opens a netlink socket for notifications and joins multicast groups; the result is a non-blocking descriptor.
    */
   openNetlinkListener(

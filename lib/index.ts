@@ -15,8 +15,15 @@ export { LinkwrightError, type LinkwrightErrorDetails } from './errors.js'
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
 export { type AddFdbEntry, type Fdb, FdbEntry, type FdbFilter } from './link/fdb.js'
 export { Link, type LinkOfKind, type LinkRef } from './link/link.js'
-export type { BridgePortSettings, ChangeLink, CreateLink, LinkSettings, VethPeer } from './link/link-options.js'
-export type { ChangeOptions, Links, ListOptions } from './link/links.js'
+export type {
+  BridgePortSettings,
+  ChangeLink,
+  ChangeOptions,
+  CreateLink,
+  LinkSettings,
+  VethPeer
+} from './link/link-options.js'
+export type { Links, ListOptions } from './link/links.js'
 export { type AddNeighbour, Neighbour, type NeighbourFilter, type Neighbours } from './link/neighbours.js'
 export { Netlink } from './link/netlink.js'
 export { type AddRoute, Route, type RouteFilter, type RouteNexthop, type Routes } from './link/routes.js'

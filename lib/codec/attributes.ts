@@ -5,6 +5,7 @@
 
 import { inspect } from 'node:util'
 import { invalidArgument } from '../errors.js'
+import { bytesOf } from './block.js'
 import { type AnyCodec, type Codec, type InOf, type Located, type OutOf, within } from './codec.js'
 import { hostLittleEndian } from './endian.js'
 import { NLA_F_NESTED, NLA_TYPE_MASK, type Writer } from './writer.js'
@@ -52,6 +53,7 @@ export type Out<T extends AttributeTable> = {
 } & AttributesView
 
 const DATA = Symbol('data')
+const BYTES = Symbol('bytes')
 const START = Symbol('start')
 const END = Symbol('end')
 const TABLE = Symbol('table')
@@ -75,12 +77,14 @@ export function* attributesIn(data: DataView, start: number, end: number): Gener
 /** A window on the bytes of attributes. It keeps its buffer alive and copies nothing. */
 export class AttributesView {
   readonly [DATA]: DataView
+  readonly [BYTES]: Uint8Array
   readonly [START]: number
   readonly [END]: number
   declare readonly [TABLE]: CompiledTable
 
   constructor(data: DataView, start: number, end: number) {
     this[DATA] = data
+    this[BYTES] = bytesOf(data)
     this[START] = start
     this[END] = end
   }
@@ -188,22 +192,37 @@ class CompiledEntry {
   }
 
   read(view: AttributesView): unknown {
-    const data = view[DATA]
+    const bytes = view[BYTES]
     const end = view[END]
-    let values: unknown[] | undefined
-    for (let at = view[START]; at + 4 <= end; ) {
-      const length = data.getUint16(at, hostLittleEndian)
-      if (length < 4 || at + length > end) break
-      if ((data.getUint16(at + 2, hostLittleEndian) & NLA_TYPE_MASK) === this.id) {
-        const value = this.codecFor(view).read(data, at + 4, length - 4)
-        if (!this.repeated) return value
-        if (values) values.push(value)
-        else values = [value]
-      }
-      at += (length + 3) & ~3
+    let at = seek(bytes, view[START], end, this.id)
+    if (at < 0) return undefined
+    const codec = this.codecFor(view)
+    if (!this.repeated) return codec.read(view[DATA], at + 4, u16At(bytes, at) - 4)
+    const values: unknown[] = []
+    while (at >= 0) {
+      const length = u16At(bytes, at)
+      values.push(codec.read(view[DATA], at + 4, length - 4))
+      at = seek(bytes, at + ((length + 3) & ~3), end, this.id)
     }
     return values
   }
+}
+
+/** Where the next attribute of a type begins, or -1. The hot loop of every dump. */
+function seek(bytes: Uint8Array, start: number, end: number, type: number): number {
+  for (let at = start; at + 4 <= end; ) {
+    const length = u16At(bytes, at)
+    if (length < 4 || at + length > end) return -1
+    if ((u16At(bytes, at + 2) & NLA_TYPE_MASK) === type) return at
+    at += (length + 3) & ~3
+  }
+  return -1
+}
+
+function u16At(bytes: Uint8Array, at: number): number {
+  const first = bytes[at] as number
+  const second = bytes[at + 1] as number
+  return hostLittleEndian ? first | (second << 8) : (first << 8) | second
 }
 
 interface CompiledTable {

@@ -1,6 +1,7 @@
 /** What links are created with and what can be changed, and its translation into rtnetlink attributes. */
 import type { In } from '../codec/attributes.js'
 import { invalidArgument } from '../errors.js'
+import type { CallOptions } from '../netlink/socket.js'
 import type { NetnsRef } from '../netns.js'
 import type { bridgePort } from '../rtnetlink/bridge-port.js'
 import type { linkMessage } from '../rtnetlink/link.js'
@@ -13,6 +14,14 @@ import {
   linkKindNames
 } from '../rtnetlink/link-kind.js'
 import type { LinkRef } from './link.js'
+
+export interface ChangeOptions extends CallOptions {
+  /**
+   * Read back what was set, and reject with `ERR_NOT_APPLIED` where the kernel ignored an attribute: it does so silently
+   * with those it does not know. By default only when an attribute is newer than the running kernel.
+   */
+  verify?: boolean | undefined
+}
 
 type LinkAttributes = In<(typeof linkMessage)['attributes']>
 
@@ -127,7 +136,9 @@ const handled: ReadonlySet<string> = new Set([
   'netns',
   'altnames',
   'peer',
-  'dev'
+  'dev',
+  // A namespace that the verbs have opened.
+  'netnsFd'
 ])
 
 /** Sorts options into attributes of the link, of its kind, and flags. Refuses what is neither. */

@@ -4,32 +4,24 @@ import { kernelAtLeast } from '../kernel-release.js'
 import type { Message } from '../netlink/framing.js'
 import type { Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
-import { type NetnsRef, type OpenNetns, openNetns } from '../netns.js'
+import { type NetnsRef, openNetns } from '../netns.js'
 import type { KindName } from '../rtnetlink/link-kind.js'
 import { RTM } from '../rtnetlink/verbs.js'
+import { createLinks, type OpenLinks, reasonToGiveUp, wantsVerification } from './creation.js'
 import { diagnose } from './diagnosis.js'
 import { Link, type LinkOfKind, type LinkRef } from './link.js'
-import type { BridgePortSettings, ChangeLink, CreateLink, VethPeer } from './link-options.js'
+import type { BridgePortSettings, ChangeLink, ChangeOptions, CreateLink } from './link-options.js'
 import {
-  afterCreation,
   altnamesRequest,
   changeRequest,
-  createRequest,
   deleteRequest,
   getRequest,
   listRequest,
   notApplied,
   type ResolvedOptions
 } from './link-requests.js'
+import { plainRef, References } from './references.js'
 import { type WaitOptions, waitForLink } from './wait.js'
-
-export interface ChangeOptions extends CallOptions {
-  /**
-   * Read back what was set, and reject with `ERR_NOT_APPLIED` where the kernel ignored an attribute: it does so silently
-   * with those it does not know. By default only when an attribute is newer than the running kernel.
-   */
-  verify?: boolean | undefined
-}
 
 export interface ListOptions extends CallOptions {
   /** Only links of this kind, chosen by the kernel. */
@@ -39,13 +31,6 @@ export interface ListOptions extends CallOptions {
   /** With counters (`stats64`); they double the size of the answer. */
   statistics?: boolean | undefined
 }
-
-/** Opens the verbs of another namespace for a moment. */
-export type OpenLinks = (netns: NetnsRef) => Promise<{ links: Links; close(): void }>
-
-/** Ifindexes that nobody picks by accident, for links whose name the kernel chooses and does not tell. */
-const RANDOM_INDEX_FROM = 0x10000
-const RANDOM_INDEX_TO = 0x3fffffff
 
 export class Links {
   readonly #socket: NetlinkSocket
@@ -83,7 +68,7 @@ export class Links {
   /** All links, or those that the filters choose. */
   async list(options: ListOptions = {}): Promise<Link[]> {
     const { kind, master, statistics = false } = options
-    const index = master === undefined ? undefined : await this.#index(master, options)
+    const index = master === undefined ? undefined : await this.indexOf(master, options)
     const replies = await this.#socket.dump(listRequest({ kind, master: index, statistics }), options)
     const links: Link[] = []
     for (const reply of replies) {
@@ -103,9 +88,13 @@ export class Links {
    * sent), `ERR_NOT_APPLIED` (see {@link ChangeOptions.verify})
    */
   async create<K extends KindName>(options: CreateLink<K>, callOptions: ChangeOptions = {}): Promise<LinkOfKind<K>> {
-    const [result] = await this.#createAll([options as CreateLink], callOptions)
+    const giveUp = reasonToGiveUp(callOptions)
+    const [result] = await this.#create([options as CreateLink], callOptions)
     if (result?.status !== 'fulfilled') throw result?.reason
-    return result.value as LinkOfKind<K>
+    const reason = giveUp()
+    if (reason === undefined) return result.value as LinkOfKind<K>
+    await this.#undoCreation(options, result.value)
+    throw reason
   }
 
   /**
@@ -116,7 +105,7 @@ export class Links {
     options: Iterable<CreateLink>,
     callOptions: ChangeOptions = {}
   ): Promise<PromiseSettledResult<Link>[]> {
-    return this.#createAll([...options], callOptions)
+    return this.#create(options, callOptions)
   }
 
   /**
@@ -125,9 +114,14 @@ export class Links {
    * @throws LinkwrightError `ENODEV`, `ERR_NOT_APPLIED`, and what the kernel refuses
    */
   async set(ref: LinkRef, changes: ChangeLink, options: ChangeOptions = {}): Promise<void> {
+    if (changes.netns !== undefined && changes.master !== undefined) {
+      throw invalidArgument('master', 'nothing beside netns (set it there, after the move)', changes.master)
+    }
     // Renaming takes the ifindex: the name attribute is the new name then.
-    const target = changes.name === undefined ? plainRef(ref) : await this.#index(ref, options)
-    const resolved = await this.#resolve(changes, options)
+    const target = changes.name === undefined ? plainRef(ref) : await this.indexOf(ref, options)
+    const references = new References(name => this.indexOf(name, options))
+    await references.load([changes])
+    const resolved = references.resolve(changes)
     using netns = changes.netns === undefined ? undefined : openNetns(changes.netns)
     if (netns) resolved.netnsFd = netns.fd
     const request = changeRequest(target, resolved)
@@ -136,7 +130,7 @@ export class Links {
     } catch (error) {
       throw await this.#explain(error, resolved, target)
     }
-    if (!netns && wantsVerification(request, options)) await this.#verify(request, target)
+    if (!netns && wantsVerification(request, options)) assertApplied(request, await this.get(target))
   }
 
   /** Makes a link a port of a bridge, bond or VRF. */
@@ -215,185 +209,30 @@ export class Links {
 
   /** The ifindex that a reference stands for. */
   async indexOf(ref: LinkRef, options: CallOptions = {}): Promise<number> {
-    return this.#index(ref, options)
+    const target = plainRef(ref)
+    return typeof target === 'number' ? target : (await this.get(target, options)).index
   }
 
-  async #createAll(all: CreateLink[], options: ChangeOptions): Promise<PromiseSettledResult<Link>[]> {
-    const cache = new Map<string, Promise<number>>()
-    const items = await Promise.all(
-      all.map(async (given, item) => {
-        try {
-          return await this.#prepare(given, options, cache)
-        } catch (error) {
-          if (all.length === 1) throw error
-          return { item, error }
-        }
-      })
-    )
+  #create(all: Iterable<CreateLink>, options: ChangeOptions): Promise<PromiseSettledResult<Link>[]> {
+    const context = {
+      socket: this.#socket,
+      links: this,
+      open: this.#open,
+      explain: (error: unknown, resolved: ResolvedOptions) => this.#explain(error, resolved),
+      verify: assertApplied
+    }
+    return createLinks(context, all, options)
+  }
+
+  /** Removes what was made for a caller who has given up meanwhile. */
+  async #undoCreation(options: { netns?: NetnsRef | undefined }, link: Link): Promise<void> {
+    if (options.netns === undefined) return this.delete(link.index, { ifExists: true })
+    const other = await this.#open(options.netns)
     try {
-      return await this.#runCreations(items, options)
+      await other.links.delete(link.index, { ifExists: true })
     } finally {
-      for (const item of items) if ('dispose' in item) item.dispose()
+      other.close()
     }
-  }
-
-  async #runCreations(items: Item[], options: ChangeOptions): Promise<PromiseSettledResult<Link>[]> {
-    const ready = items.filter(item => 'request' in item)
-    const results = await this.#socket.batch(
-      ready.map(item => item.request),
-      options
-    )
-    const byItem = new Map(ready.map((item, at) => [item, results[at]]))
-    return Promise.all(
-      items.map(async (item): Promise<PromiseSettledResult<Link>> => {
-        if (!('request' in item)) return { status: 'rejected', reason: item.error }
-        const result = byItem.get(item)
-        try {
-          if (result?.error !== undefined) throw await this.#explain(result.error, item.resolved)
-          return { status: 'fulfilled', value: await this.#finish(item, result?.replies ?? [], options) }
-        } catch (reason) {
-          return { status: 'rejected', reason }
-        }
-      })
-    )
-  }
-
-  /** What follows on a creation: settings that could not go along, verification; undone if it fails. */
-  async #finish(item: Prepared, replies: Message[], options: ChangeOptions): Promise<Link> {
-    const { given, resolved, request } = item
-    if (given.netns !== undefined) {
-      const other = await this.#open(given.netns)
-      try {
-        const link = await other.links.get(resolved.index ?? (resolved.name as string))
-        return await other.links.#complete(item, link, options)
-      } finally {
-        other.close()
-      }
-    }
-    const echoed = replies.find(reply => reply.type === RTM.RTM_NEWLINK)
-    const link = echoed ? new Link(echoed) : await this.get(resolved.index ?? (resolved.name as string))
-    const done = await this.#complete(item, link, options)
-    if (!wantsVerification(request, options)) return done
-    try {
-      await this.#verify(request, done.index)
-    } catch (error) {
-      await this.delete(done.index, { ifExists: true }).catch(() => {})
-      throw error
-    }
-    return done
-  }
-
-  async #complete(item: Prepared, link: Link, options: ChangeOptions): Promise<Link> {
-    const { given, resolved } = item
-    const later = afterCreation(resolved)
-    const peer = (given as { peer?: VethPeer }).peer
-    const peerLater = peer && peerAfterCreation(peer)
-    if (!later && !given.altnames?.length && !peerLater) return link
-    try {
-      if (later) await this.#socket.request(changeRequest(link.index, later), options)
-      if (given.altnames?.length) await this.addAltnames(link.index, given.altnames, options)
-      if (peer && peerLater && link.link !== undefined) {
-        await this.#finishPeer(peer, peerLater, link.link, options)
-      }
-      return await this.get(link.index, options)
-    } catch (error) {
-      await this.delete(link.index, { ifExists: true }).catch(() => {})
-      throw error
-    }
-  }
-
-  async #finishPeer(peer: VethPeer, later: ChangeLink, index: number, options: ChangeOptions): Promise<void> {
-    const other = peer.netns === undefined ? undefined : await this.#open(peer.netns)
-    try {
-      const links = other?.links ?? this
-      const { port, up, ...first } = later
-      if (Object.keys(first).length > 0) await links.set(index, first, options)
-      await links.set(index, { port, up }, options)
-      if (peer.altnames?.length) await links.addAltnames(index, peer.altnames, options)
-    } finally {
-      other?.close()
-    }
-  }
-
-  async #prepare(given: CreateLink, options: ChangeOptions, cache: Map<string, Promise<number>>): Promise<Prepared> {
-    const resolved = await this.#resolve(given, options, cache)
-    // The namespaces that the request names stay open until it was answered.
-    const held: OpenNetns[] = []
-    const dispose = () => {
-      for (const netns of held) netns.close()
-    }
-    const hold = (ref: NetnsRef) => {
-      const netns = openNetns(ref)
-      held.push(netns)
-      return netns.fd
-    }
-    try {
-      if (given.netns !== undefined) resolved.netnsFd = hold(given.netns)
-      const peer = (given as { peer?: VethPeer }).peer
-      if (resolved.peer && peer?.netns !== undefined) resolved.peer.netnsFd = hold(peer.netns)
-      const echo = given.netns === undefined && kernelAtLeast('6.3')
-      const nameless = resolved.name === undefined || resolved.name.includes('%')
-      if (!echo && nameless && resolved.index === undefined) {
-        resolved.index = RANDOM_INDEX_FROM + Math.floor(Math.random() * (RANDOM_INDEX_TO - RANDOM_INDEX_FROM))
-      }
-      return { given, resolved, request: createRequest(resolved, echo), dispose }
-    } catch (error) {
-      dispose()
-      throw error
-    }
-  }
-
-  /** Looks up the references among options. */
-  async #resolve(given: object, options: CallOptions, cache?: Map<string, Promise<number>>): Promise<ResolvedOptions> {
-    const {
-      master,
-      link,
-      dev,
-      port,
-      peer,
-      netns: _,
-      ...rest
-    } = given as {
-      master?: LinkRef | null
-      link?: LinkRef
-      dev?: LinkRef
-      port?: BridgePortSettings
-      peer?: VethPeer
-      netns?: NetnsRef
-    }
-    const resolved: ResolvedOptions = { ...rest }
-    const index = async (name: string, ref: LinkRef) => this.#index(ref, options, cache, name)
-    if (master !== undefined) resolved.master = master === null ? 0 : await index('master', master)
-    if (link !== undefined) resolved.link = await index('link', link)
-    if (dev !== undefined) resolved.dev = await index('dev', dev)
-    if (port !== undefined) {
-      const { backupPort, ...settings } = port
-      resolved.port = settings
-      if (backupPort !== undefined) {
-        resolved.port['backupPort'] = backupPort === null ? 0 : await index('port.backupPort', backupPort)
-      }
-    }
-    if (peer !== undefined) {
-      const { master: _master, port: _port, ...own } = peer
-      resolved.peer = await this.#resolve(own, options, cache)
-    }
-    return resolved
-  }
-
-  async #index(
-    ref: LinkRef,
-    options: CallOptions,
-    cache?: Map<string, Promise<number>>,
-    path = 'link'
-  ): Promise<number> {
-    const target = plainRef(ref, path)
-    if (typeof target === 'number') return target
-    let found = cache?.get(target)
-    if (!found) {
-      found = this.get(target, { signal: options.signal, timeout: options.timeout }).then(link => link.index)
-      cache?.set(target, found)
-    }
-    return found
   }
 
   #link(replies: Message[], ref: string | number): Link {
@@ -405,16 +244,6 @@ export class Links {
       })
     }
     return new Link(reply)
-  }
-
-  async #verify(request: Request, ref: string | number): Promise<void> {
-    const ignored = notApplied(request, await this.get(ref))
-    if (ignored.length === 0) return
-    throw new LinkwrightError(
-      `the kernel took the request for ${request.link} but did not apply ${ignored.join(', ')}` +
-        (request.since && !kernelAtLeast(request.since) ? ` (Linux ${request.since} and later know it)` : ''),
-      { code: 'ERR_NOT_APPLIED', link: request.link, path: ignored[0], syscall: request.verb }
-    )
   }
 
   async #explain(error: unknown, options: ResolvedOptions, ref?: string | number): Promise<unknown> {
@@ -435,27 +264,12 @@ export class Links {
   }
 }
 
-interface Prepared {
-  given: CreateLink
-  resolved: ResolvedOptions
-  request: Request
-  dispose(): void
-}
-type Item = Prepared | { item: number; error: unknown }
-
-function plainRef(ref: LinkRef, path = 'link'): string | number {
-  const target = typeof ref === 'object' && ref !== null ? ref.index : ref
-  if (typeof target === 'number' || (typeof target === 'string' && target !== '')) return target
-  throw invalidArgument(path, 'a name, an ifindex or a link', ref)
-}
-
-function wantsVerification(request: Request, options: ChangeOptions): boolean {
-  return options.verify ?? (request.since !== '' && !kernelAtLeast(request.since))
-}
-
-/** What of a veth's peer has to wait until the pair exists. */
-function peerAfterCreation(peer: VethPeer): ChangeLink | undefined {
-  const { up, master, port } = peer
-  if (up === undefined && master === undefined && port === undefined && !peer.altnames?.length) return undefined
-  return { up, master, port }
+function assertApplied(request: Request, link: Link): void {
+  const ignored = notApplied(request, link)
+  if (ignored.length === 0) return
+  throw new LinkwrightError(
+    `the kernel took the request for ${request.link} but did not apply ${ignored.join(', ')}` +
+      (request.since && !kernelAtLeast(request.since) ? ` (Linux ${request.since} and later know it)` : ''),
+    { code: 'ERR_NOT_APPLIED', link: request.link, path: ignored[0], syscall: request.verb }
+  )
 }

@@ -1,4 +1,5 @@
 /** Netlink messages in received buffers: struct nlmsghdr of linux/netlink.h. */
+import { Block } from '../codec/block.js'
 import { hostLittleEndian } from '../codec/endian.js'
 import { NLMSG_HEADER } from './constants.js'
 
@@ -16,12 +17,13 @@ export interface Message {
   portId: number
 }
 
-/** Walks the messages that lie back to back in a buffer. */
-export function* messagesIn(data: DataView): Generator<Message> {
+/** The messages that lie back to back in a buffer. */
+export function messagesIn(data: DataView): Message[] {
+  const messages: Message[] = []
   for (let at = 0; at + NLMSG_HEADER <= data.byteLength; ) {
     const length = data.getUint32(at, hostLittleEndian)
-    if (length < NLMSG_HEADER || at + length > data.byteLength) return
-    yield {
+    if (length < NLMSG_HEADER || at + length > data.byteLength) break
+    messages.push({
       data,
       offset: at,
       start: at + NLMSG_HEADER,
@@ -30,11 +32,12 @@ export function* messagesIn(data: DataView): Generator<Message> {
       flags: data.getUint16(at + 6, hostLittleEndian),
       sequence: data.getUint32(at + 8, hostLittleEndian),
       portId: data.getUint32(at + 12, hostLittleEndian)
-    }
+    })
     at += (length + 3) & ~3
   }
+  return messages
 }
 
-export function dataView(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+export function dataView(bytes: Uint8Array): Block {
+  return new Block(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)
 }

@@ -1,5 +1,6 @@
 /** A netlink socket: requests, dumps and batches, answered by promises. It knows messages, not what they mean. */
 import { addon, type Exchange, type NativeNetlinkSocket, NOT_SENT, type PendingExchange } from '../addon.js'
+import { Block } from '../codec/block.js'
 import { closedError, LinkwrightError, nativeError } from '../errors.js'
 import { type NetnsRef, withNetns } from '../netns.js'
 import { type Protocol, rtnetlink } from '../rtnetlink/verbs.js'
@@ -134,7 +135,7 @@ export class NetlinkSocket {
     )
     if (cancel.reason !== undefined) throw cancel.reason
     const failed = exchange.status.find(status => status !== 0)
-    const replies = exchange.replies.flatMap(buffer => [...messagesIn(new DataView(buffer))])
+    const replies = exchange.replies.flatMap(buffer => messagesIn(new Block(buffer)))
     if (failed !== undefined && !replies.some(reply => reply.type === NLMSG_ERROR || reply.type === NLMSG_DONE)) {
       throw nativeError({ errno: failed === NOT_SENT ? -125 : failed, syscall: 'sendmsg' })
     }
@@ -192,7 +193,7 @@ export class NetlinkSocket {
     const replies: Message[][] = requests.map(() => [])
     const errors: (Message | undefined)[] = []
     for (const buffer of exchange.replies) {
-      for (const message of messagesIn(new DataView(buffer))) {
+      for (const message of messagesIn(new Block(buffer))) {
         const item = (message.sequence - exchange.firstSequence) >>> 0
         if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) errors[item] = message
         else replies[item]?.push(message)

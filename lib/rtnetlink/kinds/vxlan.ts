@@ -36,8 +36,8 @@ export const vxlan = linkKind('vxlan', {
   rsc: [12, bool],
   l2miss: [13, bool],
   l3miss: [14, bool],
-  /** UDP destination port. The kernel's default is 8472, IANA's 4789. */
-  port: [15, be16, createOnly],
+  /** UDP destination port (IFLA_VXLAN_PORT; `port` is a bridge port's). The kernel's default is 8472, IANA's 4789. */
+  dstPort: [15, be16, createOnly],
   remote6: [16, ipv6],
   local6: [17, ipv6],
   udpCsum: [18, bool, createOnly],

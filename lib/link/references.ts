@@ -1,0 +1,89 @@
+/** Links that options refer to by name, as the ifindexes that the kernel wants. */
+import { invalidArgument } from '../errors.js'
+import type { NetnsRef } from '../netns.js'
+import type { LinkRef } from './link.js'
+import type { BridgePortSettings, VethPeer } from './link-options.js'
+import type { ResolvedOptions } from './link-requests.js'
+
+/** The name or ifindex that a reference is. */
+export function plainRef(ref: LinkRef, path = 'link'): string | number {
+  const target = typeof ref === 'object' && ref !== null ? ref.index : ref
+  if (typeof target === 'number' || (typeof target === 'string' && target !== '')) return target
+  throw invalidArgument(path, 'a name, an ifindex or a link', ref)
+}
+
+interface Referring {
+  master?: LinkRef | null
+  link?: LinkRef
+  dev?: LinkRef
+  port?: BridgePortSettings
+  peer?: VethPeer
+  netns?: NetnsRef
+}
+
+/** Looks each name up once, however many options refer to it. */
+export class References {
+  readonly #lookUp: (name: string) => Promise<number>
+  readonly #found = new Map<string, { index: number } | { error: unknown }>()
+
+  constructor(lookUp: (name: string) => Promise<number>) {
+    this.#lookUp = lookUp
+  }
+
+  /** Looks up the names that some options refer to. What is not found fails when it is used. */
+  async load(all: Iterable<object>): Promise<void> {
+    const wanted = new Set<string>()
+    for (const options of all) for (const name of namesIn(options)) if (!this.#found.has(name)) wanted.add(name)
+    if (wanted.size === 0) return
+    await Promise.all(
+      [...wanted].map(async name => {
+        try {
+          this.#found.set(name, { index: await this.#lookUp(name) })
+        } catch (error) {
+          this.#found.set(name, { error })
+        }
+      })
+    )
+  }
+
+  /** Options with ifindexes in place of references. */
+  resolve(options: object): ResolvedOptions {
+    const { master, link, dev, port, peer, netns, ...rest } = options as Referring
+    const resolved: ResolvedOptions = rest
+    // The master of a link that is made in another namespace is one of that namespace.
+    if (master !== undefined && netns === undefined)
+      resolved.master = master === null ? 0 : this.#index(master, 'master')
+    if (link !== undefined) resolved.link = this.#index(link, 'link')
+    if (dev !== undefined) resolved.dev = this.#index(dev, 'dev')
+    if (port !== undefined) {
+      const { backupPort, ...settings } = port
+      resolved.port = settings
+      if (backupPort !== undefined) {
+        resolved.port['backupPort'] = backupPort === null ? 0 : this.#index(backupPort, 'port.backupPort')
+      }
+    }
+    if (peer !== undefined) {
+      // The peer's master is of its own namespace, and set there.
+      const { master: _master, port: _port, ...own } = peer
+      resolved.peer = this.resolve(own)
+    }
+    return resolved
+  }
+
+  #index(ref: LinkRef, path: string): number {
+    const target = plainRef(ref, path)
+    if (typeof target === 'number') return target
+    const found = this.#found.get(target)
+    if (!found) throw new Error(`${target} was not looked up`)
+    if ('error' in found) throw found.error
+    return found.index
+  }
+}
+
+function namesIn(options: object): string[] {
+  const { master, link, dev, port, netns } = options as Referring
+  const names = [netns === undefined ? master : undefined, link, dev, port?.backupPort].filter(
+    ref => typeof ref === 'string'
+  )
+  return names as string[]
+}
