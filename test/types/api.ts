@@ -1,0 +1,39 @@
+/** What the types promise, checked by `tsc`: never run. */
+import { type Link, Netlink, Tap } from '../../lib/index.js'
+
+export async function typed(net: Netlink): Promise<void> {
+  const bridge = await net.links.create({ kind: 'bridge', name: 'br0', stp: false, up: true })
+  const delay: number | undefined = bridge.data.forwardDelay
+  void delay
+
+  // @ts-expect-error a mode is required
+  await net.links.create({ kind: 'macvtap', name: 'm0', link: 'eth0' })
+  // @ts-expect-error a lower device is required
+  await net.links.create({ kind: 'macvtap', name: 'm0', mode: 'bridge' })
+  // @ts-expect-error there is no such mode
+  await net.links.create({ kind: 'macvtap', name: 'm0', link: 'eth0', mode: 'passthrough' })
+  // @ts-expect-error an attribute of another kind
+  await net.links.create({ kind: 'ifb', name: 'i0', stp: true })
+  // @ts-expect-error read-only attributes cannot be given
+  await net.links.create({ kind: 'bridge', rootPort: 1 })
+  // @ts-expect-error there is no such kind
+  await net.links.create({ kind: 'bridg', name: 'b' })
+
+  await net.links.set('br0', { kind: 'bridge', ageingTime: 100 })
+  // @ts-expect-error attributes of a kind need the kind beside them
+  await net.links.set('br0', { ageingTime: 100 })
+  // @ts-expect-error only at creation
+  await net.links.set('v0', { kind: 'vlan', id: 5 })
+
+  const link: Link = await net.links.get('x')
+  if (link.is('macvtap')) {
+    const mode: 'private' | 'vepa' | 'bridge' | 'passthru' | 'source' | number | undefined = link.data.mode
+    void mode
+  }
+  // @ts-expect-error not narrowed
+  void link.data?.mode
+
+  await using tap = await Tap.open({ name: 'vnet%d', queues: 2, vnetHeader: 12, offloads: { csum: true } })
+  const fds: number[] = tap.fds
+  void fds
+}
