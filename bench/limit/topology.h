@@ -1,0 +1,13 @@
+// What a namespace holds before and after a measurement; nothing here is timed.
+#pragma once
+
+#include "rtnl.h"
+
+// `get`: `count` links of `kind`, named get0, get1, ...
+void setup_get(struct rtnl* rtnl, unsigned count, const char* kind);
+// `dump`: `count` links in all: four bridges and links of `kind`, some of them up, some in a bridge.
+void setup_dump(struct rtnl* rtnl, unsigned count, const char* kind);
+// Removes every link but lo, by one group delete, and checks that they are gone.
+void clear_links(struct rtnl* rtnl);
+// Prints how many links there are and the index the kernel gives next, from which creations are counted.
+void print_census(struct rtnl* rtnl, const char* kind);

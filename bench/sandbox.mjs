@@ -1,0 +1,33 @@
+// A network namespace of its own, held by a process that ends when its stdin closes, so also when this one dies.
+import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
+import { hold, run } from './process.mjs'
+
+// sysfs shows the links of the namespace in which it was mounted.
+const INSIDE = 'mount -t sysfs sysfs /sys && echo ready && exec cat'
+const SETTLE_MS = 100 // the kernel takes a namespace down in the background
+
+export class Sandbox {
+  #holder
+
+  constructor(holder) {
+    this.#holder = holder
+  }
+
+  static async open() {
+    const isolated = ['--net', '--mount', '--propagation', 'private', '--']
+    return new Sandbox(await hold('unshare', [...isolated, 'sh', '-c', INSIDE]))
+  }
+
+  run(command, args, options) {
+    const { pid } = this.#holder
+    return run('nsenter', [`--net=/proc/${pid}/ns/net`, `--mount=/proc/${pid}/ns/mnt`, '--', command, ...args], options)
+  }
+
+  async close() {
+    const gone = once(this.#holder, 'exit')
+    this.#holder.stdin.end()
+    await gone
+    await setTimeout(SETTLE_MS)
+  }
+}
