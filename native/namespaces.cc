@@ -1,0 +1,71 @@
+// Network namespaces and their sysctls, for JavaScript.
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arguments.h"
+#include "bindings.h"
+#include "descriptors.h"
+#include "netlink_socket.h"
+#include "netns.h"
+
+namespace linkwright {
+namespace {
+
+Napi::Value OpenNamespace(const Napi::CallbackInfo& info) {
+  const auto environment = Environment::Of(info.Env());
+  std::shared_ptr<Connection> connection;
+  if (!info[0].IsNull() && !info[0].IsUndefined()) {
+    connection = NetlinkSocket::ConnectionOf(info[0]);
+    if (connection == nullptr) return {};
+  }
+  return environment->Async([connection] { return OpenNetns(connection == nullptr ? -1 : connection->fd()); },
+                            [environment = environment.get()](Fd fd) {
+                              std::vector<Fd> fds;
+                              fds.push_back(std::move(fd));
+                              return Descriptors::New(*environment, std::move(fds));
+                            });
+}
+
+Napi::Value ReadSysctlFile(const Napi::CallbackInfo& info) {
+  Arguments arguments(info.Env());
+  const int number = arguments.Int(info[0], "netns");
+  const std::string path = arguments.String(info[1], "path");
+  if (arguments.Failed()) return {};
+  auto netns = std::make_shared<Result<Netns>>(Netns::FromNumber(number));
+  return Environment::Of(info.Env())
+      ->Async(
+          [netns, path]() -> Result<std::string> {
+            if (!*netns) return netns->failure;
+            return netns->value.Run([&] { return ReadSysctl(path); });
+          },
+          [env = info.Env()](const std::string& text) { return Napi::String::New(env, text); });
+}
+
+Napi::Value WriteSysctlFile(const Napi::CallbackInfo& info) {
+  Arguments arguments(info.Env());
+  const int number = arguments.Int(info[0], "netns");
+  const std::string path = arguments.String(info[1], "path");
+  const std::string value = arguments.String(info[2], "value");
+  if (arguments.Failed()) return {};
+  auto netns = std::make_shared<Result<Netns>>(Netns::FromNumber(number));
+  return Environment::Of(info.Env())
+      ->Async(
+          [netns, path, value]() -> Result<Nothing> {
+            if (!*netns) return netns->failure;
+            return netns->value.Run([&] { return WriteSysctl(path, value); });
+          },
+          [env = info.Env()](Nothing) { return env.Undefined(); });
+}
+
+}  // namespace
+
+void RegisterNetns(const std::shared_ptr<Environment>& /*environment*/, Napi::Object exports) {
+  Export<OpenNamespace>(exports, "openNetns");
+  Export<ReadSysctlFile>(exports, "readSysctl");
+  Export<WriteSysctlFile>(exports, "writeSysctl");
+}
+
+}  // namespace linkwright

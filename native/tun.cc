@@ -1,0 +1,115 @@
+// TUN, TAP and their ioctls, for JavaScript. All of them take RTNL, so they run on threads of the engine.
+
+#include <linux/filter.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "arguments.h"
+#include "bindings.h"
+#include "descriptors.h"
+#include "netns.h"
+#include "tun_arguments.h"
+#include "tun_device.h"
+#include "tun_ioctl.h"
+
+namespace linkwright {
+namespace {
+
+Napi::Value OpenTun(const Napi::CallbackInfo& info) {
+  const auto environment = Environment::Of(info.Env());
+  Arguments arguments(info.Env());
+  const Napi::Object from = arguments.Object(info[0], "options");
+  TunOptions options;
+  const int number = arguments.Int(from.Get("netns"), "netns");
+  options.name = arguments.String(from.Get("name"), "name");
+  options.flags = arguments.Int(from.Get("flags"), "flags");
+  options.exclusive = arguments.Bool(from.Get("exclusive"), "exclusive");
+  options.queues = ReadQueues(arguments, from);
+  options.index = static_cast<unsigned int>(arguments.Integer(from.Get("index"), "index", 0, INT32_MAX));
+  options.disable_ipv6 = arguments.Bool(from.Get("disableIpv6"), "disableIpv6");
+  options.ioctls = ReadTunIoctls(arguments, from);
+  if (arguments.Failed()) return {};
+  auto netns = std::make_shared<Result<Netns>>(Netns::FromNumber(number));
+  return environment->Async(
+      [netns, options]() -> Result<TunDevice> {
+        if (!*netns) return netns->failure;
+        return netns->value.Run([&] { return OpenTunDevice(options); });
+      },
+      [environment = environment.get()](TunDevice device) {
+        Napi::Object opened = Napi::Object::New(environment->env());
+        opened.Set("descriptors", Descriptors::New(*environment, std::move(device.queues)));
+        opened.Set("name", device.name);
+        opened.Set("index", device.index);
+        opened.Set("flags", device.flags);
+        return opened;
+      });
+}
+
+/** Its own duplicate, so that a number which is closed and reused meanwhile is not mistaken for it. */
+std::shared_ptr<Fd> Duplicate(Arguments& arguments, const Napi::CallbackInfo& info) {
+  const int fd = arguments.Int(info[0], "fd");
+  if (arguments.Failed()) return nullptr;
+  auto duplicate = std::make_shared<Fd>(Fd::Duplicate(fd));
+  if (!*duplicate)
+    SystemError(info.Env(), LastFailure("fcntl(F_DUPFD_CLOEXEC)")).ThrowAsJavaScriptException();
+  return duplicate;
+}
+
+Napi::Value CallTunIoctl(const Napi::CallbackInfo& info) {
+  Arguments arguments(info.Env());
+  const TunIoctlCall call = ReadTunIoctl(arguments, info[1], info[2]);
+  const std::shared_ptr<Fd> fd = Duplicate(arguments, info);
+  if (arguments.Failed()) return {};
+  return Environment::Of(info.Env())
+      ->Async(
+          [fd, call] { return RunTunIoctl(fd->get(), call); },
+          [env = info.Env()](int64_t value) { return Napi::Number::New(env, static_cast<double>(value)); });
+}
+
+Napi::Value TunGetInterface(const Napi::CallbackInfo& info) {
+  Arguments arguments(info.Env());
+  const std::shared_ptr<Fd> fd = Duplicate(arguments, info);
+  if (arguments.Failed()) return {};
+  return Environment::Of(info.Env())
+      ->Async([fd] { return GetTunInterface(fd->get()); },
+              [env = info.Env()](const TunInterface& interface) {
+                Napi::Object object = Napi::Object::New(env);
+                object.Set("name", interface.name);
+                object.Set("flags", interface.flags);
+                return object;
+              });
+}
+
+Napi::Value TunAttachFilter(const Napi::CallbackInfo& info) {
+  Arguments arguments(info.Env());
+  const Bytes program = arguments.Uint8Array(info[1], "program");
+  if (program.length % sizeof(sock_filter) != 0 || program.length / sizeof(sock_filter) > BPF_MAXINSNS) {
+    arguments.Reject("\"program\" must be at most 4096 instructions of 8 bytes");
+  }
+  const std::shared_ptr<Fd> fd = Duplicate(arguments, info);
+  if (arguments.Failed()) return {};
+  const std::vector<uint8_t> copy(program.data, program.data + program.length);
+  return Environment::Of(info.Env())
+      ->Async(
+          [fd, copy]() -> Result<Nothing> {
+            Failure failure = AttachTunFilter(fd->get(), copy);
+            if (failure) return failure;
+            return Nothing{};
+          },
+          [env = info.Env()](Nothing) { return env.Undefined(); });
+}
+
+}  // namespace
+
+void RegisterTun(const std::shared_ptr<Environment>& /*environment*/, Napi::Object exports) {
+  Export<OpenTun>(exports, "openTun");
+  Export<CallTunIoctl>(exports, "tunIoctl");
+  Export<TunGetInterface>(exports, "tunGetInterface");
+  Export<TunAttachFilter>(exports, "tunAttachFilter");
+}
+
+}  // namespace linkwright

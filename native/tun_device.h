@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "fd.h"
+#include "result.h"
+#include "tun_ioctl.h"
+
+namespace linkwright {
+
+struct TunOptions {
+  std::string name;
+  int flags = 0;
+  bool exclusive = false;
+  size_t queues = 1;
+  unsigned int index = 0;
+  bool disable_ipv6 = false;
+  std::vector<TunIoctlCall> ioctls;
+};
+
+struct TunDevice {
+  std::vector<Fd> queues;
+  std::string name;
+  unsigned int index = 0;
+  int flags = 0;
+};
+
+/** Creates a TUN or TAP in the calling thread's namespace, or attaches to one. All or nothing. */
+Result<TunDevice> OpenTunDevice(const TunOptions& options);
+
+}  // namespace linkwright
