@@ -15,12 +15,15 @@ export interface Exchange {
   /** Per request: 0, a negative errno, or {@link NOT_SENT}. */
   status: Int32Array
   /**
-   * Whole netlink messages, back to back: data and echo replies, error messages, and acknowledgements that carry
-   * extended-ACK attributes. Plain acknowledgements and the end of a dump are left out. No message crosses two buffers.
+   * Whole netlink messages, back to back, each padded to 4 bytes: data and echo replies, error messages, and
+   * acknowledgements that carry extended-ACK attributes. Plain acknowledgements and the end of a dump are left out, unless
+   * that NLMSG_DONE carries an error or extended-ACK attributes. No message crosses two buffers.
    */
   replies: ArrayBuffer[]
   /** A dump only: the kernel flagged it as inconsistent (NLM_F_DUMP_INTR). */
   interrupted: boolean
+  /** A dump that was asked for an index only: a row a message, as `INDEX_ROW` says. */
+  index?: Uint16Array
 }
 
 /** Status of a request that never left this process, because its exchange was cancelled or failed first. */
@@ -45,8 +48,12 @@ export interface NativeNetlinkSocket {
    * @param keepAlive whether the pending exchange keeps the process alive
    */
   exchange(requests: Uint8Array, atomic: boolean, keepAlive: boolean): PendingExchange
-  /** Sends one request with NLM_F_DUMP set by the caller, and collects until NLMSG_DONE; its error is in `status[0]`. */
-  dump(request: Uint8Array, keepAlive: boolean): PendingExchange
+  /**
+   * Sends one request with NLM_F_DUMP set by the caller, and collects until NLMSG_DONE; its error is in `status[0]`.
+   *
+   * @param attributesAt where the attributes of each message begin, for an index of them; 0 for none
+   */
+  dump(request: Uint8Array, keepAlive: boolean, attributesAt: number): PendingExchange
   /**
    * Gives an exchange up: what was not sent stays unsent, what was sent is answered by the kernel and dropped. Its promise
    * resolves at once with what is known so far (unsent: NOT_SENT; sent and not yet answered: -ECANCELED).
@@ -182,7 +189,7 @@ export interface Addon {
    * -EMSGSIZE after a truncation.
    */
   readNotifications(fd: number, slab: Uint8Array): number
-  /** The namespace that a netlink socket or the process lives in, as a new descriptor. `socket` -1: this process. */
+  /** The namespace that a netlink socket or, with null, the process lives in, as a new descriptor. */
   openNetns(socket: NativeNetlinkSocket | null): Promise<NativeDescriptors>
 
   openTun(options: TunOpenOptions): Promise<TunOpened>
@@ -193,7 +200,7 @@ export interface Addon {
   tunGetInterface(fd: number): Promise<{ name: string; flags: number }>
   /** TUNATTACHFILTER with a classic BPF program: 8 bytes per instruction (`struct sock_filter`). */
   tunAttachFilter(fd: number, program: Uint8Array): Promise<void>
-  /** Reads or writes a file under /proc/sys/net as the namespace sees it. */
+  /** Reads or writes a file under /proc/sys/net as the namespace sees it; the path is relative to that, or whole. */
   readSysctl(netns: number, path: string): Promise<string>
   writeSysctl(netns: number, path: string, value: string): Promise<void>
 

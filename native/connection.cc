@@ -234,7 +234,7 @@ void Connection::Converse(Round& round, Worker& worker) {
 
 void Connection::Dump(Round& round, Worker& worker) {
   Exchange& exchange = *round.exchanges().front();
-  DumpFilter filter(exchange.first_sequence);
+  DumpFilter filter(exchange.first_sequence, exchange.attributes_at);
   Replies replies;
   int32_t failure = 0;
   while (!filter.done()) {
@@ -278,6 +278,7 @@ void Connection::Dump(Round& round, Worker& worker) {
   const std::lock_guard lock(mutex_);
   if (!exchange.given_up) {
     exchange.replies = std::move(replies);
+    exchange.attribute_index = filter.index().Take();
     exchange.interrupted = filter.interrupted();
   }
   round.Fail(failure != 0 ? failure : filter.error());

@@ -55,11 +55,13 @@ Napi::Function Descriptors::Define(Napi::Env env) {
 
 Napi::Value Descriptors::New(Environment& environment, std::vector<Fd> fds) {
   const Napi::Object object = environment.classes.descriptors.New({});
-  if (object.IsEmpty()) {
+  // Both fail in an environment that is being terminated.
+  Descriptors* const self = object.IsEmpty() ? nullptr : Unwrap(object);
+  if (self == nullptr) {
     environment.closer().Close(std::move(fds), nullptr);
     return {};
   }
-  Unwrap(object)->Own(std::move(fds));
+  self->Own(std::move(fds));
   return object;
 }
 
@@ -89,8 +91,8 @@ std::vector<Fd> Descriptors::Disown() {
   return std::exchange(fds_, {});
 }
 
-Napi::Promise Descriptors::CloseElsewhere(std::vector<Fd> fds) {
-  const Napi::Promise::Deferred deferred(Env());
+Napi::Value Descriptors::CloseElsewhere(std::vector<Fd> fds) {
+  const Deferred deferred(Env());
   Environment* const environment = environment_.get();
   environment->Begin(true);
   environment->closer().Close(std::move(fds), [environment, engine = environment->shared_engine(), deferred] {

@@ -33,7 +33,7 @@ class Descriptors : public Napi::ObjectWrap<Descriptors>, public Resource {
 
   void Own(std::vector<Fd> fds);
   std::vector<Fd> Disown();
-  Napi::Promise CloseElsewhere(std::vector<Fd> fds);
+  Napi::Value CloseElsewhere(std::vector<Fd> fds);
 
   std::shared_ptr<Environment> environment_;
   std::vector<Fd> fds_;

@@ -21,6 +21,7 @@ size_t DumpFilter::Keep(uint8_t* datagram, size_t length) {
     }
     // Nearly always it stays where it is: a dump's datagrams hold nothing else.
     if (message.data() != datagram + kept) std::memmove(datagram + kept, message.data(), message.length());
+    index_.Add(datagram + kept, message.length());
     kept += NLMSG_ALIGN(message.length());
   }
   return kept < length ? kept : length;

@@ -60,7 +60,6 @@ void Environment::OnCleanup(napi_async_cleanup_hook_handle hook, void* self) {
 }
 
 void Environment::Shutdown(napi_async_cleanup_hook_handle hook) {
-  closed_ = true;
   const std::vector<Resource*> resources(resources_.begin(), resources_.end());
   for (Resource* resource : resources)
     resource->Shutdown();

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "closer.h"
+#include "deferred.h"
 #include "engine.h"
 #include "error.h"
 #include "result.h"
@@ -52,7 +53,6 @@ class Environment : public std::enable_shared_from_this<Environment> {
   const std::shared_ptr<Engine>& shared_engine() const { return engine_; }
   const std::shared_ptr<OpenHandles>& handles() const { return handles_; }
   Napi::AsyncContext& async_context() { return *async_context_; }
-  bool closed() const { return closed_; }
 
   /** Counts something that is under way, which keeps the event loop alive if it shall. */
   void Begin(bool keep_alive);
@@ -67,7 +67,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
    * value, here.
    */
   template <typename Work, typename Present>
-  Napi::Promise Async(Work work, Present present);
+  Napi::Value Async(Work work, Present present);
 
   Classes classes;
   /** Open netlink sockets, and descriptors that have an owner here. */
@@ -90,20 +90,19 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::unordered_set<Resource*> resources_;
   size_t pending_ = 0;
   size_t keeping_alive_ = 0;
-  bool closed_ = false;
 };
 
 template <typename Work, typename Present>
-Napi::Promise Environment::Async(Work work, Present present) {
+Napi::Value Environment::Async(Work work, Present present) {
   struct Call {
     std::optional<Work> work;
     Present present;
-    Napi::Promise::Deferred deferred;
+    Deferred deferred;
     std::invoke_result_t<Work&> result;
   };
-  auto call =
-      std::make_shared<Call>(Call{std::move(work), std::move(present), Napi::Promise::Deferred(env_), {}});
-  const Napi::Promise promise = call->deferred.Promise();
+  auto call = std::make_shared<Call>(Call{std::move(work), std::move(present), Deferred(env_), {}});
+  // Nothing is begun that nobody would own.
+  if (!call->deferred) return {};
   Begin(true);
   const bool accepted = engine_->Run([this, call](Worker& worker) {
     call->result = (*call->work)();
@@ -115,15 +114,15 @@ Napi::Promise Environment::Async(Work work, Present present) {
       if (call->result) {
         call->deferred.Resolve(call->present(std::move(call->result.value)));
       } else {
-        call->deferred.Reject(SystemError(env_, call->result.failure).Value());
+        call->deferred.Reject(call->result.failure);
       }
     });
   });
   if (!accepted) {
     End(true);
-    call->deferred.Reject(SystemError(env_, {EAGAIN, "pthread_create"}).Value());
+    call->deferred.Reject({EAGAIN, "pthread_create"});
   }
-  return promise;
+  return call->deferred.Promise();
 }
 
 }  // namespace linkwright

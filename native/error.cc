@@ -14,31 +14,31 @@ std::string ErrnoName(int error) {
     NAME(EPERM)
     NAME(ENOENT)
     NAME(ESRCH)
-        NAME(EINTR) NAME(EIO) NAME(ENXIO) NAME(E2BIG) NAME(ENOEXEC) NAME(EBADF) NAME(ECHILD) NAME(
-            EAGAIN) NAME(ENOMEM) NAME(EACCES) NAME(EFAULT) NAME(ENOTBLK) NAME(EBUSY) NAME(EEXIST) NAME(EXDEV)
-            NAME(ENODEV) NAME(ENOTDIR) NAME(EISDIR) NAME(EINVAL) NAME(ENFILE) NAME(EMFILE) NAME(ENOTTY) NAME(
-                ETXTBSY) NAME(EFBIG) NAME(ENOSPC) NAME(ESPIPE) NAME(EROFS) NAME(EMLINK) NAME(EPIPE) NAME(EDOM)
-                NAME(ERANGE) NAME(EDEADLK) NAME(ENAMETOOLONG) NAME(ENOLCK) NAME(ENOSYS) NAME(ENOTEMPTY) NAME(
-                    ELOOP) NAME(ENOMSG) NAME(EIDRM) NAME(ENOSTR) NAME(ENODATA) NAME(ETIME) NAME(ENOSR)
-                    NAME(ENONET) NAME(EREMOTE) NAME(ENOLINK) NAME(ECOMM) NAME(EPROTO) NAME(EMULTIHOP)
-                        NAME(EBADMSG) NAME(EOVERFLOW) NAME(ENOTUNIQ) NAME(EBADFD) NAME(EREMCHG) NAME(EILSEQ)
-                            NAME(ERESTART) NAME(EUSERS) NAME(ENOTSOCK) NAME(EDESTADDRREQ) NAME(EMSGSIZE)
-                                NAME(EPROTOTYPE) NAME(ENOPROTOOPT) NAME(EPROTONOSUPPORT) NAME(ESOCKTNOSUPPORT)
-                                    NAME(EOPNOTSUPP) NAME(EPFNOSUPPORT) NAME(EAFNOSUPPORT) NAME(EADDRINUSE)
-                                        NAME(EADDRNOTAVAIL) NAME(ENETDOWN) NAME(ENETUNREACH) NAME(ENETRESET)
-                                            NAME(ECONNABORTED) NAME(ECONNRESET) NAME(ENOBUFS) NAME(EISCONN)
-                                                NAME(ENOTCONN) NAME(ESHUTDOWN) NAME(ETOOMANYREFS)
-                                                    NAME(ETIMEDOUT) NAME(ECONNREFUSED) NAME(EHOSTDOWN)
-                                                        NAME(EHOSTUNREACH) NAME(EALREADY) NAME(EINPROGRESS)
-                                                            NAME(ESTALE) NAME(EUCLEAN) NAME(EDQUOT)
-                                                                NAME(ENOMEDIUM) NAME(EMEDIUMTYPE)
-                                                                    NAME(ECANCELED) NAME(ENOKEY)
-                                                                        NAME(EKEYREJECTED) NAME(EOWNERDEAD)
-                                                                            NAME(ENOTRECOVERABLE)
+    NAME(EINTR)
+    NAME(EIO)
+        NAME(ENXIO) NAME(E2BIG) NAME(ENOEXEC) NAME(EBADF) NAME(ECHILD) NAME(EAGAIN) NAME(ENOMEM) NAME(
+            EACCES) NAME(EFAULT) NAME(ENOTBLK) NAME(EBUSY) NAME(EEXIST) NAME(EXDEV) NAME(ENODEV) NAME(ENOTDIR)
+            NAME(EISDIR) NAME(EINVAL) NAME(ENFILE) NAME(EMFILE) NAME(ENOTTY) NAME(ETXTBSY) NAME(EFBIG) NAME(
+                ENOSPC) NAME(ESPIPE) NAME(EROFS) NAME(EMLINK) NAME(EPIPE) NAME(EDOM) NAME(ERANGE)
+                NAME(EDEADLK) NAME(ENAMETOOLONG) NAME(ENOLCK) NAME(ENOSYS) NAME(ENOTEMPTY) NAME(ELOOP) NAME(
+                    ENOMSG) NAME(EIDRM) NAME(ENOSTR) NAME(ENODATA) NAME(ETIME) NAME(ENOSR) NAME(ENONET)
+                    NAME(EREMOTE) NAME(ENOLINK) NAME(ECOMM) NAME(EPROTO) NAME(EMULTIHOP) NAME(EBADMSG)
+                        NAME(EOVERFLOW) NAME(ENOTUNIQ) NAME(EBADFD) NAME(EREMCHG) NAME(EILSEQ) NAME(ERESTART)
+                            NAME(EUSERS) NAME(ENOTSOCK) NAME(EDESTADDRREQ) NAME(EMSGSIZE) NAME(EPROTOTYPE)
+                                NAME(ENOPROTOOPT) NAME(EPROTONOSUPPORT) NAME(ESOCKTNOSUPPORT) NAME(EOPNOTSUPP)
+                                    NAME(EPFNOSUPPORT) NAME(EAFNOSUPPORT) NAME(EADDRINUSE) NAME(EADDRNOTAVAIL)
+                                        NAME(ENETDOWN) NAME(ENETUNREACH) NAME(ENETRESET) NAME(ECONNABORTED)
+                                            NAME(ECONNRESET) NAME(ENOBUFS) NAME(EISCONN) NAME(ENOTCONN)
+                                                NAME(ESHUTDOWN) NAME(ETOOMANYREFS) NAME(ETIMEDOUT)
+                                                    NAME(ECONNREFUSED) NAME(EHOSTDOWN) NAME(EHOSTUNREACH)
+                                                        NAME(EALREADY) NAME(EINPROGRESS) NAME(ESTALE)
+                                                            NAME(EUCLEAN) NAME(EDQUOT) NAME(ENOMEDIUM)
+                                                                NAME(EMEDIUMTYPE) NAME(ECANCELED) NAME(ENOKEY)
+                                                                    NAME(EKEYREJECTED) NAME(EOWNERDEAD)
+                                                                        NAME(ENOTRECOVERABLE)
 #undef NAME
-                                                                                default
-        : return "E" +
-          std::to_string(error);
+                                                                            default : return "E" +
+                                                                                      std::to_string(error);
   }
 }
 

@@ -28,7 +28,7 @@ std::shared_ptr<Exchange> Exchange::Parse(const uint8_t* bytes, size_t length, K
 }
 
 Outcome Exchange::TakeOutcome() {
-  return {first_sequence, std::move(status), replies.Take(), interrupted};
+  return {first_sequence, std::move(status), replies.Take(), std::move(attribute_index), interrupted};
 }
 
 }  // namespace linkwright

@@ -17,6 +17,7 @@ struct Outcome {
   uint32_t first_sequence = 0;
   std::vector<int32_t> status;
   std::vector<Chunk> replies;
+  std::vector<uint16_t> attribute_index;
   bool interrupted = false;
 };
 
@@ -38,6 +39,8 @@ struct Exchange {
   /** For its owner to know it by. */
   uint32_t id = 0;
   Kind kind = Kind::kBatch;
+  /** Where the attributes of a dump's messages begin, for an index of them; 0 for none. */
+  size_t attributes_at = 0;
   /** Whole messages, each padded; the headers are completed when they are sent. */
   std::vector<uint8_t> requests;
   /** Where each message begins. */
@@ -51,6 +54,8 @@ struct Exchange {
 
   std::vector<int32_t> status;
   Replies replies;
+  /** A row a message, see AttributeIndex. */
+  std::vector<uint16_t> attribute_index;
   bool interrupted = false;
 };
 

@@ -21,16 +21,24 @@ Napi::Value ToArrayBuffer(Napi::Env env, Chunk chunk) {
   if (chunk.used >= kSmallestExternal) {
     napi_value value = nullptr;
     const auto free_memory = [](napi_env, void* data, void*) { std::free(data); };
-    if (napi_create_external_arraybuffer(env, chunk.data.get(), chunk.used, free_memory, nullptr, &value) ==
-        napi_ok) {
+    const napi_status status =
+        napi_create_external_arraybuffer(env, chunk.data.get(), chunk.used, free_memory, nullptr, &value);
+    if (status != napi_no_external_buffers_allowed) {
+      // In an environment that is being terminated it may fail and free the memory nevertheless: better a
+      // leak.
       (void)chunk.data.release();
-      return {env, value};
+      return {env, status == napi_ok ? value : nullptr};
     }
-    // Some runtimes forbid external memory.
   }
   Napi::ArrayBuffer copy = Napi::ArrayBuffer::New(env, chunk.used);
   if (!copy.IsEmpty()) std::memcpy(copy.Data(), chunk.data.get(), chunk.used);
   return copy;
+}
+
+Napi::Value ToUint16Array(Napi::Env env, const std::vector<uint16_t>& values) {
+  Napi::Uint16Array array = Napi::Uint16Array::New(env, values.size());
+  if (!array.IsEmpty()) std::memcpy(array.Data(), values.data(), values.size() * sizeof(uint16_t));
+  return array;
 }
 
 Napi::Object ToObject(Napi::Env env, Outcome outcome) {
@@ -46,6 +54,7 @@ Napi::Object ToObject(Napi::Env env, Outcome outcome) {
   object.Set("status", status);
   object.Set("replies", replies);
   object.Set("interrupted", outcome.interrupted);
+  if (!outcome.attribute_index.empty()) object.Set("index", ToUint16Array(env, outcome.attribute_index));
   return object;
 }
 
@@ -95,8 +104,9 @@ Napi::Function NetlinkSocket::Define(Napi::Env env) {
 
 Napi::Value NetlinkSocket::New(Environment& environment, std::unique_ptr<Connection> connection) {
   const Napi::Object object = environment.classes.netlink_socket.New({});
-  if (object.IsEmpty()) return {};
-  NetlinkSocket* const socket = Unwrap(object);
+  // Both fail in an environment that is being terminated.
+  NetlinkSocket* const socket = object.IsEmpty() ? nullptr : Unwrap(object);
+  if (socket == nullptr) return {};
   socket->port_id_ = connection->port_id();
   socket->receive_buffer_ = connection->receive_buffer();
   socket->connection_ = std::move(connection);
@@ -110,7 +120,9 @@ std::shared_ptr<Connection> NetlinkSocket::ConnectionOf(const Napi::Value& value
     ArgumentError(env, "\"socket\" must be a netlink socket").ThrowAsJavaScriptException();
     return nullptr;
   }
-  std::shared_ptr<Connection> connection = Unwrap(value.As<Napi::Object>())->connection_;
+  const NetlinkSocket* const socket = Unwrap(value.As<Napi::Object>());
+  if (socket == nullptr) return nullptr;
+  std::shared_ptr<Connection> connection = socket->connection_;
   if (connection == nullptr) SystemError(env, {EBADF, "netlink socket"}).ThrowAsJavaScriptException();
   return connection;
 }
@@ -175,12 +187,13 @@ Napi::Value NetlinkSocket::SendExchange(const Napi::CallbackInfo& info) {
 Napi::Value NetlinkSocket::Dump(const Napi::CallbackInfo& info) {
   Arguments arguments(info.Env());
   const bool keep_alive = arguments.Bool(info[1], "keepAlive");
+  const int64_t attributes_at = arguments.Integer(info[2], "attributesAt", 0, UINT16_MAX);
   if (arguments.Failed()) return {};
-  return Begin(info, info[0], Exchange::Kind::kDump, keep_alive);
+  return Begin(info, info[0], Exchange::Kind::kDump, keep_alive, static_cast<size_t>(attributes_at));
 }
 
 Napi::Value NetlinkSocket::Begin(const Napi::CallbackInfo& info, const Napi::Value& requests,
-                                 Exchange::Kind kind, bool keep_alive) {
+                                 Exchange::Kind kind, bool keep_alive, size_t attributes_at) {
   const Napi::Env env = info.Env();
   Arguments arguments(env);
   const Bytes bytes = arguments.Uint8Array(requests, "requests");
@@ -196,7 +209,10 @@ Napi::Value NetlinkSocket::Begin(const Napi::CallbackInfo& info, const Napi::Val
     return {};
   }
 
+  const Deferred deferred(env);
+  if (!deferred) return {};
   exchange->id = next_id_++;
+  exchange->attributes_at = attributes_at;
   if (connection_->Push(exchange)) {
     const auto serve = [connection = connection_, calls = calls_](Worker& worker) {
       Serve(connection, calls, worker);
@@ -209,7 +225,6 @@ Napi::Value NetlinkSocket::Begin(const Napi::CallbackInfo& info, const Napi::Val
     }
   }
   // What is finished meanwhile is only delivered once JavaScript returns to the event loop.
-  const Napi::Promise::Deferred deferred(env);
   calls_->by_id.emplace(exchange->id, Call{exchange, deferred, keep_alive});
   environment_->Begin(keep_alive);
   Ref();

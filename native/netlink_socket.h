@@ -31,7 +31,7 @@ class NetlinkSocket : public Napi::ObjectWrap<NetlinkSocket>, public Resource {
  private:
   struct Call {
     ExchangePtr exchange;
-    Napi::Promise::Deferred deferred;
+    Deferred deferred;
     bool keep_alive;
   };
   /** Shared with what is under way. As long as it holds a call, the socket is referenced and thus alive. */
@@ -51,7 +51,7 @@ class NetlinkSocket : public Napi::ObjectWrap<NetlinkSocket>, public Resource {
   Napi::Value Close(const Napi::CallbackInfo& info);
 
   Napi::Value Begin(const Napi::CallbackInfo& info, const Napi::Value& requests, Exchange::Kind kind,
-                    bool keep_alive);
+                    bool keep_alive, size_t attributes_at = 0);
   void GiveUp(uint32_t id);
   void Settle(uint32_t id, Outcome outcome);
   void LetGo();

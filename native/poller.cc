@@ -31,8 +31,9 @@ Napi::Function Poller::Define(Napi::Env env) {
 Napi::Value Poller::New(Environment& environment, int fd, const Napi::Function& callback) {
   const Napi::Env env = environment.env();
   const Napi::Object object = environment.classes.poller.New({});
-  if (object.IsEmpty()) return {};
-  Poller* const poller = Unwrap(object);
+  // Both fail in an environment that is being terminated.
+  Poller* const poller = object.IsEmpty() ? nullptr : Unwrap(object);
+  if (poller == nullptr) return {};
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
   const int error = OpenUvHandle<uv_poll_t>(

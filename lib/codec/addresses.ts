@@ -1,6 +1,7 @@
 /** Hardware and IP addresses, as text. */
 import { isIPv4, isIPv6 } from 'node:net'
 import { type Codec, refuse } from './codec.js'
+import { zeroExtended } from './short.js'
 
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 const MAC = /^[0-9a-f]{2}([:-][0-9a-f]{2}){5}$/i
@@ -29,8 +30,10 @@ export const ipv4: Codec<string> & { size: 4 } = {
     if (typeof value !== 'string' || !isIPv4(value)) refuse(this, value)
     for (const part of value.split('.')) writer.u8(Number(part))
   },
-  read: (data, offset) =>
-    `${data.getUint8(offset)}.${data.getUint8(offset + 1)}.${data.getUint8(offset + 2)}.${data.getUint8(offset + 3)}`
+  read(data, offset, length) {
+    if (length < 4) return this.read(zeroExtended(data, offset, length, 4), 0, 4)
+    return `${data.getUint8(offset)}.${data.getUint8(offset + 1)}.${data.getUint8(offset + 2)}.${data.getUint8(offset + 3)}`
+  }
 }
 
 /** `2001:db8::1`, read in the form of RFC 5952. */
@@ -41,14 +44,15 @@ export const ipv6: Codec<string> & { size: 16 } = {
     if (typeof value !== 'string' || !isIPv6(value) || value.includes('%')) refuse(this, value)
     for (const group of ipv6Groups(value)) writer.u16(group, false)
   },
-  read(data, offset) {
+  read(data, offset, length) {
+    if (length < 16) return this.read(zeroExtended(data, offset, length, 16), 0, 16)
     const groups: number[] = []
     for (let at = 0; at < 16; at += 2) groups.push(data.getUint16(offset + at))
     return formatIpv6(groups)
   }
 }
 
-/** An address of either family; the length tells which. */
+/** An address of either family; the length tells which. One of another length reads as bytes in hexadecimal. */
 export const ip: Codec<string> = {
   expects: 'an IPv4 or IPv6 address',
   write(writer, value) {
@@ -56,7 +60,7 @@ export const ip: Codec<string> = {
     else if (typeof value === 'string' && isIPv6(value)) ipv6.write(writer, value)
     else refuse(this, value)
   },
-  read: (data, offset, length) => (length === 4 ? ipv4 : ipv6).read(data, offset, length)
+  read: (data, offset, length) => (length === 4 ? ipv4 : length === 16 ? ipv6 : mac).read(data, offset, length)
 }
 
 function ipv6Groups(text: string): number[] {

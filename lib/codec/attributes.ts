@@ -5,7 +5,7 @@
 
 import { inspect } from 'node:util'
 import { invalidArgument } from '../errors.js'
-import { bytesOf } from './block.js'
+import { type Block, bytesOf, INDEX_ROW } from './block.js'
 import { type AnyCodec, type Codec, type InOf, type Located, type OutOf, within } from './codec.js'
 import { hostLittleEndian } from './endian.js'
 import { NLA_F_NESTED, NLA_TYPE_MASK, type Writer } from './writer.js'
@@ -19,6 +19,8 @@ export interface AttributeOptions {
   readonly createOnly?: boolean
   /** First kernel release that knows it. */
   readonly since?: string
+  /** Kernels may be built without it, and ignore it silently then. */
+  readonly optional?: boolean
   /** Comes several times in a row (multi-attr); the value is an array. */
   readonly repeated?: boolean
 }
@@ -33,6 +35,8 @@ type Value<E extends AttributeEntry, T> = E extends readonly [number, unknown, {
 /** An attribute that the table does not name. `data` is its payload, as bytes or hexadecimal. */
 export interface UnknownAttribute {
   type: number
+  /** Whether it carries NLA_F_NESTED: newer parts of the kernel insist on it. */
+  nested?: boolean
   data: Uint8Array | string
 }
 
@@ -56,10 +60,12 @@ const DATA = Symbol('data')
 const BYTES = Symbol('bytes')
 const START = Symbol('start')
 const END = Symbol('end')
+const ROW = Symbol('row')
 const TABLE = Symbol('table')
 
 interface Attribute {
   type: number
+  nested: boolean
   offset: number
   length: number
 }
@@ -69,7 +75,8 @@ export function* attributesIn(data: DataView, start: number, end: number): Gener
   for (let at = start; at + 4 <= end; ) {
     const length = data.getUint16(at, hostLittleEndian)
     if (length < 4 || at + length > end) return
-    yield { type: data.getUint16(at + 2, hostLittleEndian) & NLA_TYPE_MASK, offset: at + 4, length: length - 4 }
+    const type = data.getUint16(at + 2, hostLittleEndian)
+    yield { type: type & NLA_TYPE_MASK, nested: (type & NLA_F_NESTED) !== 0, offset: at + 4, length: length - 4 }
     at += (length + 3) & ~3
   }
 }
@@ -80,9 +87,12 @@ export class AttributesView {
   readonly [BYTES]: Uint8Array
   readonly [START]: number
   readonly [END]: number
+  readonly [ROW]: number
   declare readonly [TABLE]: CompiledTable
 
-  constructor(data: DataView, start: number, end: number) {
+  /** @param row of the block's index, or -1 to look attributes up by walking */
+  constructor(data: DataView, start: number, end: number, row = -1) {
+    this[ROW] = row
     this[DATA] = data
     this[BYTES] = bytesOf(data)
     this[START] = start
@@ -92,8 +102,9 @@ export class AttributesView {
   /** Attributes that the schema does not name, as they came. */
   get unknown(): UnknownAttribute[] {
     const found: UnknownAttribute[] = []
-    for (const { type, offset, length } of attributesIn(this[DATA], this[START], this[END])) {
-      if (!this[TABLE].byId.has(type)) found.push({ type, data: bytesAt(this[DATA], offset, length) })
+    for (const { type, nested, offset, length } of attributesIn(this[DATA], this[START], this[END])) {
+      if (this[TABLE].byId.has(type)) continue
+      found.push({ type, ...(nested ? { nested } : {}), data: bytesAt(this[DATA], offset, length) })
     }
     return found
   }
@@ -101,11 +112,11 @@ export class AttributesView {
   /** A plain object of everything that came, safe for JSON: large integers become text, bytes hexadecimal. */
   toJSON(): Record<string, unknown> {
     const object: Record<string, unknown> = {}
-    const unknown: { type: number; data: string }[] = []
-    for (const { type, offset, length } of attributesIn(this[DATA], this[START], this[END])) {
+    const unknown: UnknownAttribute[] = []
+    for (const { type, nested, offset, length } of attributesIn(this[DATA], this[START], this[END])) {
       const entry = this[TABLE].byId.get(type)
       if (!entry) {
-        unknown.push({ type, data: hex(bytesAt(this[DATA], offset, length)) })
+        unknown.push({ type, ...(nested ? { nested } : {}), data: hex(bytesAt(this[DATA], offset, length)) })
         continue
       }
       const value = plain(entry.codecFor(this).read(this[DATA], offset, length))
@@ -128,14 +139,24 @@ export function differences(sent: AttributesView, received: AttributesView): str
     const entry = sent[TABLE].byId.get(type)
     if (!entry || entry.options.writeOnly || entry.repeated) continue
     const codec = entry.codecFor(sent)
-    const wanted = codec.read(sent[DATA], offset, length)
+    const wanted = codec.readSent ? codec.readSent(sent[DATA], offset, length) : codec.read(sent[DATA], offset, length)
     const got = entry.read(received)
     if (got === undefined) paths.push(entry.name)
     else if (wanted instanceof AttributesView && got instanceof AttributesView) {
       paths.push(...differences(wanted, got).map(path => `${entry.name}.${path}`))
-    } else if (!codec.partial && JSON.stringify(plain(wanted)) !== JSON.stringify(plain(got))) paths.push(entry.name)
+    } else if (!isApplied(codec, plain(wanted), plain(got))) paths.push(entry.name)
   }
   return paths
+}
+
+/** Whether two plain values are the same, as far as their codec cares. */
+function isApplied(codec: AnyCodec, wanted: unknown, got: unknown): boolean {
+  if (codec.readSent) {
+    return Object.entries(wanted as object).every(([name, value]) => (got as Record<string, unknown>)[name] === value)
+  }
+  const order = (value: unknown) =>
+    codec.unordered ? (value as unknown[]).map(item => JSON.stringify(item)).sort() : value
+  return JSON.stringify(order(wanted)) === JSON.stringify(order(got))
 }
 
 /** Values as JSON can carry them. */
@@ -179,6 +200,7 @@ class CompiledEntry {
       throw invalidArgument(this.name, 'nothing (it can only be given at creation)', value)
     }
     if (this.options.since) writer.noteSince(this.options.since)
+    if (this.options.optional) writer.uncertain = true
     const codec = this.codecFor(siblings)
     const type = codec.nestedFlag ? this.id | NLA_F_NESTED : this.id
     if (!this.repeated) {
@@ -194,7 +216,7 @@ class CompiledEntry {
   read(view: AttributesView): unknown {
     const bytes = view[BYTES]
     const end = view[END]
-    let at = seek(bytes, view[START], end, this.id)
+    let at = view[ROW] < 0 || this.id >= INDEX_ROW ? seek(bytes, view[START], end, this.id) : indexed(view, this.id)
     if (at < 0) return undefined
     const codec = this.codecFor(view)
     if (!this.repeated) return codec.read(view[DATA], at + 4, u16At(bytes, at) - 4)
@@ -206,6 +228,12 @@ class CompiledEntry {
     }
     return values
   }
+}
+
+/** Where an attribute begins according to the index, or -1. */
+function indexed(view: AttributesView, type: number): number {
+  const place = (view[DATA] as Block).index?.[view[ROW] * INDEX_ROW + type] ?? 0
+  return place === 0 ? -1 : view[START] + (place - 1) * 4
 }
 
 /** Where the next attribute of a type begins, or -1. The hot loop of every dump. */
@@ -280,14 +308,16 @@ export function attributes<const T extends AttributeTable>(
       this.writeAttributes(writer, value as object)
     },
 
-    writeAttributes(writer, value, except) {
+    writeAttributes(writer, given, except) {
+      // A view has getters, which are not its own: it is sent as what it says.
+      const value = given instanceof AttributesView ? given.toJSON() : given
       if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidArgument('', expects, value)
-      for (const [name, given] of Object.entries(value)) {
-        if (given === undefined || except?.has(name)) continue
+      for (const [name, attribute] of Object.entries(value)) {
+        if (attribute === undefined || except?.has(name)) continue
         const entry = compiled.byName.get(name)
-        if (entry) entry.write(writer, given, value)
-        else if (name === 'unknown') writeUnknown(writer, given)
-        else throw invalidArgument(name, `one of the properties ${[...compiled.byName.keys()].join(', ')}`, given)
+        if (entry) entry.write(writer, attribute, value)
+        else if (name === 'unknown') writeUnknown(writer, attribute)
+        else throw invalidArgument(name, `one of the properties ${[...compiled.byName.keys()].join(', ')}`, attribute)
       }
     },
 
@@ -298,6 +328,7 @@ export function attributes<const T extends AttributeTable>(
     locate(data, start, end, target) {
       for (const { type, offset, length } of attributesIn(data, start, end)) {
         if (target >= offset + length) continue
+        if (target < offset - 4) return undefined
         const entry = compiled.byId.get(type)
         const name = entry?.name ?? `attribute ${type}`
         const codec = entry?.codecFor(new View(data, start, end))
@@ -318,15 +349,16 @@ function codecNameOf(codec: AnyCodec | undefined, id: number): string | undefine
 
 function writeUnknown(writer: Writer, given: unknown): void {
   if (!Array.isArray(given)) throw invalidArgument('unknown', 'an array of { type, data }', given)
-  for (const [index, { type, data }] of (given as UnknownAttribute[]).entries()) {
-    const payload = typeof data === 'string' && /^([0-9a-f]{2})*$/i.test(data) ? Buffer.from(data, 'hex') : data
+  for (const [index, attribute] of (given as (UnknownAttribute | null)[]).entries()) {
+    const { type = -1, nested, data } = attribute ?? {}
+    const payload = fromHex(data)
     if (!(payload instanceof Uint8Array) || payload.length > 0xfff0) {
       throw invalidArgument(`unknown[${index}].data`, 'bytes (Uint8Array, or text in hexadecimal)', data)
     }
     if (!Number.isInteger(type) || type < 0 || type > 0xffff) {
       throw invalidArgument(`unknown[${index}].type`, 'an attribute number', type)
     }
-    writer.attribute(type, () => writer.raw(payload))
+    writer.attribute(nested ? type | NLA_F_NESTED : type, () => writer.raw(payload))
   }
 }
 
@@ -358,11 +390,16 @@ export function choice(
   return chosen as Codec<object, AttributesView | Uint8Array>
 }
 
+function fromHex(value: unknown): unknown {
+  return typeof value === 'string' && /^([0-9a-f]{2})*$/i.test(value) ? Buffer.from(value, 'hex') : value
+}
+
 const anyBytes: AnyCodec = {
-  expects: 'bytes (Uint8Array)',
+  expects: 'bytes (Uint8Array, or text in hexadecimal)',
   write(writer: Writer, value: unknown) {
-    if (!(value instanceof Uint8Array)) throw invalidArgument('', this.expects, value)
-    writer.raw(value)
+    const bytes = fromHex(value)
+    if (!(bytes instanceof Uint8Array)) throw invalidArgument('', this.expects, value)
+    writer.raw(bytes)
   },
   read: (data: DataView, offset: number, length: number) => bytesAt(data, offset, length)
 }
@@ -370,12 +407,13 @@ const anyBytes: AnyCodec = {
 /** An attribute that holds a row of attributes of one type: `[PROP_LIST] = { [ALT_IFNAME], [ALT_IFNAME] }`. */
 export function listOf<I, O>(
   element: readonly [id: number, codec: Codec<I, O>],
-  options: { nestedFlag?: boolean } = {}
+  options: { nestedFlag?: boolean; unordered?: boolean } = {}
 ): Codec<I[], O[]> {
   const [id, codec] = element
   return {
     expects: `an array of: ${codec.expects}`,
     ...(options.nestedFlag ? { nestedFlag: true } : {}),
+    ...(options.unordered ? { unordered: true } : {}),
     write(writer, values) {
       if (!Array.isArray(values)) throw invalidArgument('', this.expects, values)
       for (const [index, value] of values.entries()) {
@@ -392,6 +430,7 @@ export function listOf<I, O>(
     locate(data, start, end, target) {
       let index = 0
       for (const { offset, length } of attributesIn(data, start, end)) {
+        if (target < offset - 4) return undefined
         if (target < offset + length) return { path: [`[${index}]`], nameOf: () => undefined }
         index++
       }

@@ -13,8 +13,10 @@ export interface Codec<In, Out = In> {
   readonly size?: number
   /** Set for payloads that carry NLA_F_NESTED. */
   readonly nestedFlag?: boolean
-  /** Set where a written value says only a part of what is read: bits with a mask. */
-  readonly partial?: boolean
+  /** Where a written value says only a part of what is read (bits with a mask): reads back what was written. */
+  readSent?(data: DataView, offset: number, length: number): object
+  /** Set where the order of what is in a list means nothing. */
+  readonly unordered?: boolean
   write(writer: Writer, value: In): void
   read(data: DataView, offset: number, length: number): Out
   /** The path of the attribute that begins at `target`, for containers. */

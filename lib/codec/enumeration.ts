@@ -64,6 +64,7 @@ export function bitset<const V extends Record<string, number>>(
       for (const [name, on] of Object.entries(object)) {
         if (on === undefined) continue
         if (name === 'unknown' && typeof on === 'number') {
+          if (!Number.isInteger(on) || on < 0 || on > 0xffffffff) refuse({ expects }, on)
           value |= on
           continue
         }
@@ -99,12 +100,17 @@ export function maskedBits<const V extends Record<string, number>>(
   return {
     expects: values.expects,
     size: 2 * scalar.size,
-    partial: true,
     write(writer, object) {
       const { value, mask } = values.toMask(object)
       scalar.write(writer, value)
       scalar.write(writer, mask)
     },
-    read: (data, offset) => values.read(data, offset, scalar.size)
+    read: (data, offset, length) => values.read(data, offset, Math.min(length, scalar.size)),
+    readSent(data, offset) {
+      const on = scalar.read(data, offset, scalar.size)
+      const mask = scalar.read(data, offset + scalar.size, scalar.size)
+      const meant = Object.entries(bits).filter(([, bit]) => (mask & bit) !== 0)
+      return Object.fromEntries(meant.map(([name, bit]) => [name, (on & bit) !== 0]))
+    }
   }
 }

@@ -2,7 +2,14 @@
 
 import { type Codec, refuse } from './codec.js'
 import { hostLittleEndian } from './endian.js'
+import { zeroExtended } from './short.js'
 import type { Writer } from './writer.js'
+
+/** Reads what may be shorter than it should be. */
+function checked<T>(size: number, read: (data: DataView, offset: number) => T) {
+  return (data: DataView, offset: number, length: number): T =>
+    length < size ? read(zeroExtended(data, offset, length, size), 0) : read(data, offset)
+}
 
 export interface IntegerCodec extends Codec<number> {
   readonly size: number
@@ -31,7 +38,7 @@ function integer(
       if (!Number.isInteger(value) || value < min || value > max) refuse(this, value)
       put(writer, value)
     },
-    read
+    read: checked(size, read)
   }
 }
 
@@ -60,9 +67,12 @@ function integer64(name: string, signed: boolean, littleEndian: boolean): Codec<
       if (wide < min || wide > max) refuse(this, value)
       writer.u64(wide, littleEndian)
     },
-    read: signed
-      ? (data, offset) => data.getBigInt64(offset, littleEndian)
-      : (data, offset) => data.getBigUint64(offset, littleEndian)
+    read: checked<bigint>(
+      8,
+      signed
+        ? (data, offset) => data.getBigInt64(offset, littleEndian)
+        : (data, offset) => data.getBigUint64(offset, littleEndian)
+    )
   }
 }
 
@@ -78,7 +88,7 @@ export const bool: Codec<boolean> & { size: 1 } = {
     if (typeof value !== 'boolean') refuse(this, value)
     writer.u8(value ? 1 : 0)
   },
-  read: (data, offset) => data.getUint8(offset) !== 0
+  read: checked(1, (data, offset) => data.getUint8(offset) !== 0)
 }
 
 /** A truth value in four bytes. */
@@ -89,7 +99,7 @@ export const bool32: Codec<boolean> & { size: 4 } = {
     if (typeof value !== 'boolean') refuse(this, value)
     writer.u32(value ? 1 : 0)
   },
-  read: (data, offset) => data.getUint32(offset, hostLittleEndian) !== 0
+  read: checked(4, (data, offset) => data.getUint32(offset, hostLittleEndian) !== 0)
 }
 
 /** An attribute without a payload: there or not there (NLA_FLAG). `false` cannot be said on the wire. */

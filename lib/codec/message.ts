@@ -1,6 +1,7 @@
 /** Messages of a family: a fixed header struct, then attributes. */
 import { type AttributeTable, attributes, type Change, type In, type Out, plain, viewBytes } from './attributes.js'
 import type { AnyCodec, Located } from './codec.js'
+import { zeroExtended } from './short.js'
 import type { StructCodec, StructIn, StructOut } from './struct.js'
 import type { Writer } from './writer.js'
 
@@ -12,12 +13,15 @@ export type MessageOut<F extends Fields, T extends AttributeTable> = Readonly<St
 
 export interface MessageSchema<F extends Fields, T extends AttributeTable> {
   readonly header: StructCodec<F>
+  /** Bytes from the beginning of the payload to the first attribute. */
+  readonly headerLength: number
   readonly attributes: T
   /** Class of the views: a getter per header field and per attribute. */
   readonly View: new (
     data: DataView,
     start: number,
-    end: number
+    end: number,
+    row?: number
   ) => MessageOut<F, T>
   /** Writes header and attributes. */
   write(writer: Writer, value: MessageIn<F, T>): void
@@ -38,9 +42,17 @@ export function message<F extends Fields, const T extends AttributeTable>(
   const fields = Object.keys(header.fields).filter(field => !field.startsWith('_'))
   const fieldSet: ReadonlySet<string> = new Set(fields)
 
-  class View extends (body.View as new (data: DataView, start: number, end: number) => Out<AttributeTable>) {
-    constructor(data: DataView, start: number, end: number) {
-      super(data, start + headerLength, end)
+  class View extends (body.View as new (
+    data: DataView,
+    start: number,
+    end: number,
+    row?: number
+  ) => Out<AttributeTable>) {
+    constructor(data: DataView, start: number, end: number, row?: number) {
+      if (end - start < headerLength) {
+        // Cut off: what is missing of the header reads 0.
+        super(zeroExtended(data, start, end - start, headerLength), headerLength, headerLength)
+      } else super(data, start + headerLength, end, row)
     }
 
     override toJSON(): Record<string, unknown> {
@@ -61,6 +73,7 @@ export function message<F extends Fields, const T extends AttributeTable>(
 
   return {
     header,
+    headerLength,
     attributes: table,
     View: View as unknown as MessageSchema<F, T>['View'],
     write(writer, value) {

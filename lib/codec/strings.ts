@@ -1,25 +1,26 @@
 /** Text and raw bytes. */
 import { type Codec, refuse } from './codec.js'
 
-const decoder = new TextDecoder()
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 const encoder = new TextEncoder()
 
 /**
  * Text, with or without the closing NUL that most of rtnetlink sends along.
  *
  * @param options.max longest text in bytes, the NUL not counted
- * @param options.expects what it has to look like, with `pattern`
+ * @param options.without bytes that may not be in it
+ * @param options.expects what it has to look like, with `pattern` and `without`
  */
 export function string(
-  options: { nul?: boolean; max?: number; pattern?: RegExp; expects?: string } = {}
+  options: { nul?: boolean; max?: number; pattern?: RegExp; without?: ReadonlySet<number>; expects?: string } = {}
 ): Codec<string> {
-  const { nul = true, max = 0xfff0, pattern, expects = `text of at most ${max} bytes` } = options
+  const { nul = true, max = 0xfff0, pattern, without, expects = `text of at most ${max} bytes` } = options
   return {
     expects,
     write(writer, value) {
       if (typeof value !== 'string' || value.includes('\0') || (pattern && !pattern.test(value))) refuse(this, value)
       const bytes = encoder.encode(value)
-      if (bytes.length > max) refuse(this, value)
+      if (bytes.length > max || (without && bytes.some(byte => without.has(byte)))) refuse(this, value)
       writer.raw(bytes)
       if (nul) writer.u8(0)
     },
@@ -45,17 +46,22 @@ function latin(data: DataView, start: number, end: number): string | undefined {
   return text
 }
 
+/** "/", ":" and what the kernel's isspace() says of a byte; 0xa0 is the second half of some letters (à). */
+const notInNames: ReadonlySet<number> = new Set([9, 10, 11, 12, 13, 32, 0x2f, 0x3a, 0xa0])
+
 /** The name of a link (IFNAMSIZ): what the kernel's dev_valid_name() takes. */
 export const interfaceName = string({
   max: 15,
-  pattern: /^(?!\.{1,2}$)[^\s/:]+$/,
+  pattern: /^(?!\.{1,2}$)./s,
+  without: notInNames,
   expects: 'a link name of 1 to 15 bytes without white space, "/" and ":"'
 })
 
 /** An alternative name of a link (ALTIFNAMSIZ). */
 export const alternativeName = string({
   max: 127,
-  pattern: /^(?!\.{1,2}$)[^\s/:]+$/,
+  pattern: /^(?!\.{1,2}$)./s,
+  without: notInNames,
   expects: 'an alternative link name of 1 to 127 bytes without white space, "/" and ":"'
 })
 

@@ -1,5 +1,6 @@
 /** C structs: fields at fixed places. */
 import { type AnyCodec, type Codec, type InOf, type OutOf, refuse, within } from './codec.js'
+import { zeroExtended } from './short.js'
 
 type Fields = Record<string, AnyCodec & { readonly size: number }>
 export type StructIn<F extends Fields> = {
@@ -57,7 +58,7 @@ export function struct<F extends Fields>(name: string, fields: F): StructCodec<F
       }
     },
     read(data, offset, length) {
-      const full = length >= size ? data : padded(data, offset, length, size)
+      const full = length >= size ? data : zeroExtended(data, offset, length, size)
       const base = length >= size ? offset : 0
       const object: Record<string, unknown> = {}
       for (const [field, codec] of visible) {
@@ -70,12 +71,6 @@ export function struct<F extends Fields>(name: string, fields: F): StructCodec<F
       return codec.read(data, offset + (offsets[key as string] as number), codec.size)
     }
   }
-}
-
-function padded(data: DataView, offset: number, length: number, size: number): DataView {
-  const copy = new Uint8Array(size)
-  copy.set(new Uint8Array(data.buffer, data.byteOffset + offset, length))
-  return new DataView(copy.buffer)
 }
 
 /** An array of structs or scalars of one size, back to back. */

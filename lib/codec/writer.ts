@@ -1,5 +1,6 @@
 /** A growing buffer that messages are written into. */
 
+import { invalidArgument } from '../errors.js'
 import { compareReleases } from '../kernel-release.js'
 import { hostLittleEndian } from './endian.js'
 
@@ -17,6 +18,8 @@ export class Writer {
   creating = false
   /** The newest kernel release that an attribute written so far needs, or ''. */
   since = ''
+  /** Whether an attribute written so far may be ignored by a kernel that was built without it. */
+  uncertain = false
 
   constructor(capacity = 512) {
     this.#bytes = new Uint8Array(capacity)
@@ -97,7 +100,9 @@ export class Writer {
     this.align()
     const start = this.reserve(ATTRIBUTE_HEADER)
     payload()
-    this.setU16(start, this.length - start)
+    const length = this.length - start
+    if (length > 0xffff) throw invalidArgument('', `at most ${0xffff - ATTRIBUTE_HEADER} bytes`, `${length} bytes`)
+    this.setU16(start, length)
     this.setU16(start + 2, type)
     this.align()
   }

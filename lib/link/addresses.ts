@@ -103,10 +103,13 @@ export class Addresses {
   }
 
   async #send(verb: 'RTM_NEWADDR' | 'RTM_DELADDR', flags: number, options: AddAddress, callOptions?: CallOptions) {
-    const index = await this.#links.indexOf(options.link, callOptions)
-    const value = addressAttributes(options, index)
-    const request = encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${options.address} on ${index}` })
-    await this.#socket.request(request, callOptions)
+    const encode = (index: number) => {
+      const value = addressAttributes(options, index)
+      return encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${options.address} on ${index}` })
+    }
+    // Wrong input is refused before the link is looked up.
+    if (typeof options.link === 'string') encode(1)
+    await this.#socket.request(encode(await this.#links.indexOf(options.link, callOptions)), callOptions)
   }
 }
 
@@ -121,8 +124,8 @@ function addressAttributes(options: AddAddress, index: number): object {
   return {
     family: own.family,
     prefixLength: length,
-    // What fits goes into the header too: kernels before 3.14 know no IFA_FLAGS.
-    shortFlags: mask & 0xff,
+    // The header has room for eight of them; IFA_FLAGS takes its place.
+    shortFlags: mask > 0xff ? undefined : mask,
     scope,
     index,
     local: own.address,

@@ -9,8 +9,8 @@ import { type NetnsRef, type OpenNetns, openNetns } from '../netns.js'
 import { RTM } from '../rtnetlink/verbs.js'
 import { Link, type LinkRef } from './link.js'
 import type { ChangeLink, ChangeOptions, CreateLink, VethPeer } from './link-options.js'
-import { afterCreation, createRequest, type ResolvedOptions } from './link-requests.js'
-import { References } from './references.js'
+import { afterCreation, altnamesRequest, changeRequest, createRequest, type ResolvedOptions } from './link-requests.js'
+import { namesIn, References } from './references.js'
 
 /** Links per exchange: the next is encoded while the kernel makes these, and the event loop turns in between. */
 const CHUNK = 64
@@ -74,8 +74,9 @@ export async function createLinks(
       results.push(Promise.resolve(chunk.map(() => ({ status: 'rejected', reason }))))
       continue
     }
-    await references.load(chunk)
-    results.push(createChunk(context, chunk, references, options))
+    const refused = chunk.map(refusal)
+    await references.load(chunk.filter((_, at) => refused[at] === undefined))
+    results.push(createChunk(context, chunk, refused, references, options))
   }
   return (await Promise.all(results)).flat()
 }
@@ -83,10 +84,11 @@ export async function createLinks(
 async function createChunk(
   context: CreationContext,
   chunk: CreateLink[],
+  refused: (Error | undefined)[],
   references: References,
   options: ChangeOptions
 ): Promise<Settled[]> {
-  const items = chunk.map(given => prepare(given, references))
+  const items = chunk.map((given, at) => (refused[at] ? { reason: refused[at] } : prepare(given, references)))
   const ready = items.filter(item => 'request' in item)
   try {
     const answers = await context.socket.batch(ready.map(item => item.request))
@@ -99,6 +101,26 @@ async function createChunk(
   } finally {
     for (const item of ready) for (const netns of item.held) netns.close()
   }
+}
+
+/** Why something cannot be encoded; found out before anything is looked up, sent or made. */
+function refusal(given: CreateLink): Error | undefined {
+  try {
+    const resolved = References.dry.resolve(given)
+    // Where nothing is looked up, this happens before anything is sent anyway.
+    if (namesIn(given).length > 0) createRequest(resolved, false)
+    checkSteps(afterCreation(resolved), given.altnames)
+    const { peer } = given as { peer?: VethPeer }
+    if (peer) checkSteps(peerAfterCreation(peer), peer.altnames)
+    return undefined
+  } catch (error) {
+    return error as Error
+  }
+}
+
+function checkSteps(later: object | undefined, altnames: string[] | undefined): void {
+  if (later) changeRequest(1, References.dry.resolve(later))
+  if (altnames?.length) altnamesRequest('RTM_NEWLINKPROP', 1, altnames)
 }
 
 function prepare(given: CreateLink, references: References): Prepared | { reason: unknown } {
@@ -116,7 +138,8 @@ function prepare(given: CreateLink, references: References): Prepared | { reason
     // The answer to a creation in another namespace goes there.
     const echo = given.netns === undefined && kernelAtLeast('6.3')
     const nameless = resolved.name === undefined || resolved.name.includes('%')
-    if (!echo && nameless) resolved.index ??= randomIndex()
+    // The kernel gives a peer its ifindex only beside one of the link.
+    if ((!echo && nameless) || peer?.index !== undefined) resolved.index ??= randomIndex()
     return { given, resolved, request: createRequest(resolved, echo), held }
   } catch (reason) {
     for (const netns of held) netns.close()
@@ -175,7 +198,12 @@ function stepsAfter(item: Prepared): boolean {
   const { given, resolved } = item
   const { peer } = given as { peer?: VethPeer }
   return Boolean(
-    afterCreation(resolved) || given.altnames?.length || masterThere(given) || (peer && peerAfterCreation(peer))
+    // The kernel answers before the link has its master: it is asked for again.
+    resolved.master ||
+      afterCreation(resolved) ||
+      given.altnames?.length ||
+      masterThere(given) ||
+      (peer && peerAfterCreation(peer))
   )
 }
 
@@ -189,7 +217,7 @@ async function takeSteps(context: CreationContext, links: LinkVerbs, item: Prepa
   if (later) await links.set(created.index, later as ChangeLink)
   if (given.altnames?.length) await links.addAltnames(created.index, given.altnames)
   const peerLater = peer && peerAfterCreation(peer)
-  if (peerLater && created.link !== undefined) await finishPeer(context, links, peer, peerLater, created.link)
+  if (peerLater && created.link !== undefined) await finishPeer(context, peer, peerLater, created.link)
   return links.get(created.index)
 }
 
@@ -200,24 +228,20 @@ function masterThere(given: CreateLink): LinkRef | undefined {
 
 /** What of a veth's peer has to wait until the pair exists. */
 function peerAfterCreation(peer: VethPeer): ChangeLink | undefined {
-  const { up, master, port, altnames } = peer
-  if (up === undefined && master === undefined && port === undefined && !altnames?.length) return undefined
-  return { up, master, port }
+  const { up, master, altnames } = peer
+  const later = afterCreation(peer as ResolvedOptions)
+  if (up === undefined && master === undefined && !later && !altnames?.length) return undefined
+  return { ...(later as ChangeLink | undefined), up, master }
 }
 
-async function finishPeer(
-  context: CreationContext,
-  links: LinkVerbs,
-  peer: VethPeer,
-  later: ChangeLink,
-  index: number
-): Promise<void> {
+/** The peer lives where the request was made, if it names no namespace. */
+async function finishPeer(context: CreationContext, peer: VethPeer, later: ChangeLink, index: number): Promise<void> {
   const other = peer.netns === undefined ? undefined : await context.open(peer.netns)
   try {
-    const there = other?.links ?? links
-    const { master, port, up } = later
+    const there = other?.links ?? context.links
+    const { master, ...rest } = later
     if (master !== undefined) await there.set(index, { master })
-    if (port !== undefined || up !== undefined) await there.set(index, { port, up })
+    if (Object.values(rest).some(value => value !== undefined)) await there.set(index, rest as ChangeLink)
     if (peer.altnames?.length) await there.addAltnames(index, peer.altnames)
   } finally {
     other?.close()
@@ -225,7 +249,7 @@ async function finishPeer(
 }
 
 export function wantsVerification(request: Request, options: ChangeOptions): boolean {
-  return options.verify ?? (request.since !== '' && !kernelAtLeast(request.since))
+  return options.verify ?? (request.uncertain || (request.since !== '' && !kernelAtLeast(request.since)))
 }
 
 /** Looks whether the caller has given up since. */

@@ -28,6 +28,9 @@ export async function diagnose(
       const lower = options.link ?? existing?.link
       if (lower !== undefined) return await explainMacvlan(source, error, options, lower, existing)
     }
+    if (error.code === 'EOPNOTSUPP' && options['vlanFiltering']) {
+      return 'this kernel was built without bridge VLAN filtering (CONFIG_BRIDGE_VLAN_FILTERING)'
+    }
     if (error.code === 'EOPNOTSUPP' && !existing && options.kind) {
       return `this kernel has no links of kind ${options.kind} (module not available)`
     }
@@ -41,7 +44,7 @@ async function explainMaster(
   master: number,
   port: Link | undefined
 ): Promise<string | undefined> {
-  if (error.code !== 'EBUSY' && error.code !== 'EINVAL' && error.code !== 'ELOOP') return undefined
+  if (!['EBUSY', 'EINVAL', 'ELOOP', 'EOPNOTSUPP'].includes(error.code)) return undefined
   if (port?.kind && MACVLAN_KINDS.has(port.kind)) return `a ${port.kind} cannot become a port`
   if (port?.master && port.master !== master) {
     return `${port.name} is a port of ${await nameOf(source, port.master)} already`
@@ -52,7 +55,8 @@ async function explainMaster(
     return `${port?.name} carries ${names(children)}: a device carries macvlan links or is a port, not both`
   }
   const target = await source.get(master).catch(() => undefined)
-  if (target && !['bridge', 'bond', 'team', 'vrf', 'hsr', 'openvswitch'].includes(target.kind ?? '')) {
+  if (!target) return `there is no link with ifindex ${master} to be a port of`
+  if (!['bridge', 'bond', 'team', 'vrf', 'hsr', 'openvswitch'].includes(target.kind ?? '')) {
     return `${target.name} takes no ports: it is ${target.kind ? `a ${target.kind}` : 'no bridge'}`
   }
   return undefined

@@ -27,8 +27,8 @@ export interface AddFdbEntry {
   /** Into the device's own database: VXLAN, macvlan, NICs (NTF_SELF). */
   self?: boolean | undefined
   /**
-   * `permanent` (local): frames to it go to the host. `static`: forwarded, never ages. `dynamic`: ages. `static` by
-   * default.
+   * `permanent` (local): frames to it go to the host. `static`: forwarded, never ages. `dynamic`: ages. By default
+   * `static`; with `self` it is `permanent`, which is all that devices other than VXLAN take.
    */
   type?: 'permanent' | 'static' | 'dynamic' | undefined
   vlan?: number | undefined
@@ -46,15 +46,16 @@ export interface AddFdbEntry {
 }
 
 export interface FdbFilter extends CallOptions {
-  /** Entries of one bridge's ports. */
+  /** Entries of one bridge's database. */
   master?: LinkRef | undefined
   /** Entries of one link. */
   link?: LinkRef | undefined
 }
 
+/** As iproute2 has them: VXLAN refuses NUD_NOARP alone. */
 const STATES = {
-  permanent: { permanent: true },
-  static: { noarp: true },
+  permanent: { permanent: true, noarp: true },
+  static: { noarp: true, reachable: true },
   dynamic: { reachable: true }
 } as const
 
@@ -103,25 +104,30 @@ export class Fdb {
   }
 
   async #send(verb: 'RTM_NEWNEIGH' | 'RTM_DELNEIGH', flags: number, options: AddFdbEntry, callOptions?: CallOptions) {
-    const { lladdr, link, self, type = 'static', vlan, dst, port, vni, srcVni, via, nhId, sticky, extLearned } = options
+    const { lladdr, link, self, vlan, dst, port, vni, srcVni, via, nhId, sticky, extLearned } = options
     const master = options.master ?? !self
+    const encode = (index: number, ifindex: number | undefined) => {
+      const value = {
+        family: 'bridge',
+        index,
+        // To delete from a device's own database takes NUD_PERMANENT too.
+        state: STATES[verb === 'RTM_DELNEIGH' ? 'permanent' : (options.type ?? (self ? 'permanent' : 'static'))],
+        flags: { self, master, sticky, extLearned },
+        lladdr,
+        dst,
+        vlan,
+        nhId,
+        port,
+        vni,
+        srcVni,
+        ifindex
+      }
+      return encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${lladdr} on ${index}` })
+    }
+    // Wrong input is refused before links are looked up.
+    if (typeof link === 'string' || typeof via === 'string') encode(1, undefined)
     const index = await this.#links.indexOf(link, callOptions)
     const ifindex = via === undefined ? undefined : await this.#links.indexOf(via, callOptions)
-    const value = {
-      family: 'bridge',
-      index,
-      state: verb === 'RTM_NEWNEIGH' ? STATES[type] : undefined,
-      flags: { self, master, sticky, extLearned },
-      lladdr,
-      dst,
-      vlan,
-      nhId,
-      port,
-      vni,
-      srcVni,
-      ifindex
-    }
-    const request = encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${lladdr} on ${index}` })
-    await this.#socket.request(request, callOptions)
+    await this.#socket.request(encode(index, ifindex), callOptions)
   }
 }

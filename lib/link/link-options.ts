@@ -18,7 +18,8 @@ import type { LinkRef } from './link.js'
 export interface ChangeOptions extends CallOptions {
   /**
    * Read back what was set, and reject with `ERR_NOT_APPLIED` where the kernel ignored an attribute: it does so silently
-   * with those it does not know. By default only when an attribute is newer than the running kernel.
+   * with those it does not know. By default only when an attribute is newer than the running kernel, or one that kernels
+   * may be built without.
    */
   verify?: boolean | undefined
 }

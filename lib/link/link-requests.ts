@@ -66,18 +66,39 @@ export function createRequest(options: ResolvedOptions, echo: boolean): Request 
   })
 }
 
-/** What must wait until the link exists, if anything: a second change. */
+/**
+ * What must wait until the link exists, if anything: a second change, and "up" with it.
+ *
+ * A macvlan or macvtap in mode passthru has the MAC address of its lower device: the kernel ignores an address that is
+ * given at creation. Set afterwards, it becomes the address of the lower device as well; the kernel puts the old one
+ * back when the link is deleted.
+ */
 export function afterCreation(options: ResolvedOptions): ResolvedOptions | undefined {
-  if (!options.port) return undefined
-  return { port: options.port, ...(options['up'] === undefined ? {} : { up: options['up'] }) }
+  const late = takesLowerAddress(options) ? ['address', ...LATE] : LATE
+  const given = Object.fromEntries(late.filter(key => options[key] !== undefined).map(key => [key, options[key]]))
+  if (!options.port && Object.keys(given).length === 0) return undefined
+  return {
+    ...given,
+    ...(options.port ? { port: options.port } : {}),
+    ...(options['up'] === undefined ? {} : { up: options['up'] })
+  }
+}
+
+/** What the kernel takes of links that exist and ignores at creation. */
+const LATE = ['alias', 'carrier', 'protoDown', 'afSpec', 'xdp']
+
+function takesLowerAddress({ kind, mode }: ResolvedOptions): boolean {
+  return (kind === 'macvlan' || kind === 'macvtap') && mode === 'passthru'
 }
 
 function creationAttributes(options: ResolvedOptions, peer = false): LinkIn & Record<string, unknown> {
   const { kind, attributes, data, flags } = splitOptions(options)
-  const { name, index, link, master, netnsFd, dev, port } = options
+  const { name, index, link, master, netnsFd, dev } = options
+  const later = afterCreation(options)
+  for (const key of Object.keys(later ?? {})) delete attributes[key]
   // A veth's peer is opened before it is paired, so it cannot be born up (ENOTCONN); ports come up configured.
   const { up, ...rest } = flags
-  const born = peer || port || up === undefined ? rest : { ...rest, up }
+  const born = peer || later || up === undefined ? rest : { ...rest, up }
   const kindData = {
     ...data,
     ...(dev === undefined ? {} : { dev }),
@@ -96,8 +117,15 @@ function creationAttributes(options: ResolvedOptions, peer = false): LinkIn & Re
   } as LinkIn & Record<string, unknown>
 }
 
+/** What a link is born with. */
+const ONLY_AT_CREATION = ['index', 'link', 'altnames', 'peer']
+
 /** RTM_NEWLINK on an existing link. Renaming needs the ifindex. */
 export function changeRequest(ref: string | number, options: ResolvedOptions): Request {
+  for (const name of ONLY_AT_CREATION) {
+    if (options[name] !== undefined)
+      throw invalidArgument(name, 'nothing (it can only be given at creation)', options[name])
+  }
   const { kind, attributes, data, flags } = splitOptions(options)
   const { name, master, port, netnsFd, dev } = options
   const kindData = { ...data, ...(dev === undefined ? {} : { dev }) }

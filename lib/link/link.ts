@@ -14,7 +14,7 @@ export type LinkOfKind<K extends KindName> = Link & { readonly kind: K; readonly
  */
 export class Link extends linkMessage.View {
   constructor(message: Message) {
-    super(message.data, message.start, message.end)
+    super(message.data, message.start, message.end, message.row)
   }
 
   /** `bridge`, `macvtap`; `undefined` for a device of a driver. */

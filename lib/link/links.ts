@@ -28,9 +28,12 @@ export interface ListOptions extends CallOptions {
   kind?: string | undefined
   /** Only ports of this master, chosen by the kernel. */
   master?: LinkRef | undefined
-  /** With counters (`stats64`); they double the size of the answer. */
+  /** With IPv6's counters (`afSpec.inet6.stats`), a third of the answer. Those of the link (`stats64`) come always. */
   statistics?: boolean | undefined
 }
+
+/** Options of {@link Links.create} that are more than attributes. */
+const CREATION_ONLY = ['index', 'link', 'altnames', 'peer']
 
 export class Links {
   readonly #socket: NetlinkSocket
@@ -69,7 +72,10 @@ export class Links {
   async list(options: ListOptions = {}): Promise<Link[]> {
     const { kind, master, statistics = false } = options
     const index = master === undefined ? undefined : await this.indexOf(master, options)
-    const replies = await this.#socket.dump(listRequest({ kind, master: index, statistics }), options)
+    const replies = await this.#socket.dump(listRequest({ kind, master: index, statistics }), {
+      ...options,
+      index: true
+    })
     const links: Link[] = []
     for (const reply of replies) {
       const link = new Link(reply)
@@ -117,6 +123,12 @@ export class Links {
     if (changes.netns !== undefined && changes.master !== undefined) {
       throw invalidArgument('master', 'nothing beside netns (set it there, after the move)', changes.master)
     }
+    for (const key of CREATION_ONLY) {
+      const value = (changes as Record<string, unknown>)[key]
+      if (value !== undefined) throw invalidArgument(key, 'nothing (it can only be given at creation)', value)
+    }
+    // Wrong input is refused before anything is looked up.
+    changeRequest(1, References.dry.resolve(changes))
     // Renaming takes the ifindex: the name attribute is the new name then.
     const target = changes.name === undefined ? plainRef(ref) : await this.indexOf(ref, options)
     const references = new References(name => this.indexOf(name, options))

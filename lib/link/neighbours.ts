@@ -80,17 +80,20 @@ export class Neighbours {
   async #send(verb: 'RTM_NEWNEIGH' | 'RTM_DELNEIGH', flags: number, options: AddNeighbour, callOptions?: CallOptions) {
     const { address, link, lladdr, state, proxy, router, extLearned, protocol } = options
     const { family, address: dst } = parsePrefix(address, 'address')
-    const index = await this.#links.indexOf(link, callOptions)
-    const value = {
-      family,
-      index,
-      state: verb === 'RTM_NEWNEIGH' ? (state ?? { permanent: true }) : undefined,
-      flags: proxy || router || extLearned ? { proxy, router, extLearned } : undefined,
-      protocol,
-      dst,
-      lladdr
+    const encode = (index: number) => {
+      const value = {
+        family,
+        index,
+        state: state ?? { permanent: true },
+        flags: proxy || router || extLearned ? { proxy, router, extLearned } : undefined,
+        protocol,
+        dst,
+        lladdr
+      }
+      return encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${address} on ${index}` })
     }
-    const request = encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${address} on ${index}` })
-    await this.#socket.request(request, callOptions)
+    // Wrong input is refused before the link is looked up.
+    if (typeof link === 'string') encode(1)
+    await this.#socket.request(encode(await this.#links.indexOf(link, callOptions)), callOptions)
   }
 }

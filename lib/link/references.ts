@@ -12,6 +12,9 @@ export function plainRef(ref: LinkRef, path = 'link'): string | number {
   throw invalidArgument(path, 'a name, an ifindex or a link', ref)
 }
 
+/** Any ifindex will do. */
+const DRY = 1
+
 interface Referring {
   master?: LinkRef | null
   link?: LinkRef
@@ -23,11 +26,16 @@ interface Referring {
 
 /** Looks each name up once, however many options refer to it. */
 export class References {
+  /** Finds every name without looking: to see whether options can be encoded at all. */
+  static readonly dry = new References(async () => DRY, DRY)
+
   readonly #lookUp: (name: string) => Promise<number>
+  readonly #assumed: number | undefined
   readonly #found = new Map<string, { index: number } | { error: unknown }>()
 
-  constructor(lookUp: (name: string) => Promise<number>) {
+  constructor(lookUp: (name: string) => Promise<number>, assumed?: number) {
     this.#lookUp = lookUp
+    this.#assumed = assumed
   }
 
   /** Looks up the names that some options refer to. What is not found fails when it is used. */
@@ -74,13 +82,14 @@ export class References {
     const target = plainRef(ref, path)
     if (typeof target === 'number') return target
     const found = this.#found.get(target)
+    if (!found && this.#assumed) return this.#assumed
     if (!found) throw new Error(`${target} was not looked up`)
     if ('error' in found) throw found.error
     return found.index
   }
 }
 
-function namesIn(options: object): string[] {
+export function namesIn(options: object): string[] {
   const { master, link, dev, port, netns } = options as Referring
   const names = [netns === undefined ? master : undefined, link, dev, port?.backupPort].filter(
     ref => typeof ref === 'string'

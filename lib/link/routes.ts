@@ -7,7 +7,7 @@ import { encodeRequest } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import type { scope } from '../rtnetlink/address.js'
 import { familyOf, type IpFamily } from '../rtnetlink/family.js'
-import { type NexthopIn, routeMessage, type routeProtocol, type routeType } from '../rtnetlink/route.js'
+import { type NexthopIn, routeMessage, routeProtocol, type routeType } from '../rtnetlink/route.js'
 import { RTM, type Schema } from '../rtnetlink/verbs.js'
 import { addressBits, parsePrefix } from './ip-prefix.js'
 import type { LinkRef } from './link.js'
@@ -145,7 +145,7 @@ export class Routes {
         route =>
           (!table || route.tableId === table) &&
           (oif === undefined || route.oif === oif || route.multipath?.some(hop => hop.index === oif)) &&
-          (protocol === undefined || route.protocol === protocol) &&
+          (protocol === undefined || route.protocol === nameOf(protocol)) &&
           (type === undefined || route.type === type)
       )
   }
@@ -161,6 +161,15 @@ export class Routes {
   }
 
   async #send(verb: 'RTM_NEWROUTE' | 'RTM_DELROUTE', flags: number, options: AddRoute, callOptions?: CallOptions) {
+    const encode = (oif: number | undefined, nexthops: NexthopIn[] | undefined) => {
+      const value = routeAttributes(options, oif, nexthops, verb === 'RTM_DELROUTE')
+      return encodeRequest(verb, RTM[verb], schema, value, { flags, link: options.destination })
+    }
+    // Wrong input is refused before links are looked up.
+    encode(
+      undefined,
+      options.nexthops?.map(({ link: _, ...hop }) => hop)
+    )
     const index = (ref: LinkRef) => this.#links.indexOf(ref, callOptions)
     const oif = options.link === undefined ? undefined : await index(options.link)
     const nexthops =
@@ -171,9 +180,7 @@ export class Routes {
           ...(link === undefined ? {} : { index: await index(link) })
         }))
       ))
-    const value = routeAttributes(options, oif, nexthops, verb === 'RTM_DELROUTE')
-    const request = encodeRequest(verb, RTM[verb], schema, value, { flags, link: options.destination })
-    await this.#socket.request(request, callOptions)
+    await this.#socket.request(encode(oif, nexthops), callOptions)
   }
 }
 
@@ -226,11 +233,14 @@ function defaultScope(family: IpFamily, type: unknown, deleting: boolean, viaGat
   if (family === 'inet6') return 'global'
   const own = typeof type === 'string' ? SCOPES[type] : undefined
   if (own) return own
-  if (type === 'unicast' || type === undefined) {
-    if (deleting) return 'nowhere'
-    if (!viaGateway) return 'link'
-  }
-  return 'global'
+  // To delete: whatever the scope.
+  if (deleting) return 'nowhere'
+  return (type === 'unicast' || type === undefined) && !viaGateway ? 'link' : 'global'
+}
+
+/** A protocol as routes say it: by name where it has one. */
+function nameOf(protocol: string | number): string | number {
+  return Object.entries(routeProtocol.values).find(([, value]) => value === protocol)?.[0] ?? protocol
 }
 
 function zero(family: IpFamily): string {

@@ -63,12 +63,10 @@ export async function waitForLink(
   }
 }
 
-/** Listens where the socket speaks, also in a namespace that has no name. */
+/** Listens where the socket speaks, also in a namespace whose name or descriptor is gone by now. */
 async function listen(netns: NetnsRef | undefined, socket: NetlinkSocket, wake: () => void): Promise<Notifications> {
   const handlers = { messages: wake, lost: wake }
-  if (netns === undefined || typeof netns !== 'object' || !('new' in netns)) {
-    return Notifications.open([RTNLGRP_LINK], handlers, { netns })
-  }
+  if (netns === undefined) return Notifications.open([RTNLGRP_LINK], handlers)
   const own = await addon().openNetns(socket.native)
   try {
     return await Notifications.open([RTNLGRP_LINK], handlers, { netns: { fd: own.fds[0] as number } })

@@ -61,6 +61,7 @@ function extendedAckOf(message: Message): ExtendedAck | undefined {
   if (!(message.flags & NLM_F_ACK_TLVS)) return undefined
   let start = message.start + 4
   if (message.type !== NLMSG_DONE) {
+    if (start + 4 > message.end) return undefined
     // The header of the request follows; all of it only when it is not capped.
     const echoed = message.data.getUint32(start, hostLittleEndian)
     start += message.flags & NLM_F_CAPPED ? NLMSG_HEADER : (echoed + 3) & ~3

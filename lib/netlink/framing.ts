@@ -15,10 +15,16 @@ export interface Message {
   flags: number
   sequence: number
   portId: number
+  /** Row in the index of the buffer's attributes, or -1. */
+  row: number
 }
 
-/** The messages that lie back to back in a buffer. */
-export function messagesIn(data: DataView): Message[] {
+/**
+ * The messages that lie back to back in a buffer.
+ *
+ * @param firstRow row of the first of them in the index of the buffer, or -1
+ */
+export function messagesIn(data: DataView, firstRow = -1): Message[] {
   const messages: Message[] = []
   for (let at = 0; at + NLMSG_HEADER <= data.byteLength; ) {
     const length = data.getUint32(at, hostLittleEndian)
@@ -31,7 +37,8 @@ export function messagesIn(data: DataView): Message[] {
       type: data.getUint16(at + 4, hostLittleEndian),
       flags: data.getUint16(at + 6, hostLittleEndian),
       sequence: data.getUint32(at + 8, hostLittleEndian),
-      portId: data.getUint32(at + 12, hostLittleEndian)
+      portId: data.getUint32(at + 12, hostLittleEndian),
+      row: firstRow < 0 ? -1 : firstRow + messages.length
     })
     at += (length + 3) & ~3
   }

@@ -15,6 +15,8 @@ export interface Request {
   readonly link?: string | number | undefined
   /** The newest kernel release that one of its attributes needs, or ''. */
   readonly since: string
+  /** Whether a kernel may ignore one of its attributes silently because it was built without it. */
+  readonly uncertain?: boolean
 }
 
 export interface RequestOptions {
@@ -38,7 +40,8 @@ export function encodeRequest(
   schema.write(writer, value)
   const flags = NLM_F_REQUEST | (options.flags ?? 0)
   finishHeader(writer, type, flags)
-  return { verb, type, flags, bytes: writer.bytes, schema, link: options.link, since: writer.since }
+  const { bytes, since, uncertain } = writer
+  return { verb, type, flags, bytes, schema, link: options.link, since, uncertain }
 }
 
 function finishHeader(writer: Writer, type: number, flags: number): void {

@@ -4,7 +4,7 @@ import { Block } from '../codec/block.js'
 import { closedError, LinkwrightError, nativeError } from '../errors.js'
 import { type NetnsRef, withNetns } from '../netns.js'
 import { type Protocol, rtnetlink } from '../rtnetlink/verbs.js'
-import { NLMSG_DONE, NLMSG_ERROR } from './constants.js'
+import { NLMSG_DONE, NLMSG_ERROR, NLMSG_HEADER } from './constants.js'
 import { requestError } from './extack.js'
 import { type Message, messagesIn } from './framing.js'
 import type { Request } from './request.js'
@@ -22,6 +22,11 @@ export interface CallOptions {
   signal?: AbortSignal | undefined
   /** Milliseconds after which it rejects with `ERR_TIMEOUT`; the socket stays usable. */
   timeout?: number | undefined
+}
+
+export interface DumpOptions extends CallOptions {
+  /** Have the engine note where attributes are: worth it where messages have dozens, as those of links. */
+  index?: boolean | undefined
 }
 
 export interface BatchOptions extends CallOptions {
@@ -106,10 +111,13 @@ export class NetlinkSocket {
    * Asks for a table. A table that changed meanwhile (NLM_F_DUMP_INTR) is asked for again, a few times; if it never holds
    * still the promise rejects with `ERR_DUMP_INTERRUPTED`.
    */
-  async dump(request: Request, options: CallOptions = {}): Promise<Message[]> {
+  async dump(request: Request, options: DumpOptions = {}): Promise<Message[]> {
     const cancel = new Cancellation(options)
+    const attributesAt = options.index && request.schema ? NLMSG_HEADER + request.schema.headerLength : 0
     for (let attempt = 1; ; attempt++) {
-      const exchange = await this.#run(request.bytes, cancel, () => this.native.dump(request.bytes, this.#keepAlive))
+      const exchange = await this.#run(request.bytes, cancel, () =>
+        this.native.dump(request.bytes, this.#keepAlive, attributesAt)
+      )
       const [result] = this.#results([request], exchange, cancel)
       if (result?.error !== undefined) throw result.error
       if (!exchange.interrupted) return result?.replies ?? []
@@ -130,10 +138,13 @@ export class NetlinkSocket {
     const cancel = new Cancellation(options)
     const exchange = await this.#run(bytes, cancel, () =>
       options.dump
-        ? this.native.dump(bytes, this.#keepAlive)
+        ? this.native.dump(bytes, this.#keepAlive, 0)
         : this.native.exchange(bytes, options.atomic ?? false, this.#keepAlive)
     )
     if (cancel.reason !== undefined) throw cancel.reason
+    if (this.#closed && exchange.status.some(status => status === NOT_SENT || status === CANCELED)) {
+      throw closedError('the netlink socket')
+    }
     const failed = exchange.status.find(status => status !== 0)
     const replies = exchange.replies.flatMap(buffer => messagesIn(new Block(buffer)))
     if (failed !== undefined && !replies.some(reply => reply.type === NLMSG_ERROR || reply.type === NLMSG_DONE)) {
@@ -192,8 +203,13 @@ export class NetlinkSocket {
   #results(requests: readonly Request[], exchange: Exchange, cancel: Cancellation): BatchResult[] {
     const replies: Message[][] = requests.map(() => [])
     const errors: (Message | undefined)[] = []
+    let row = 0
     for (const buffer of exchange.replies) {
-      for (const message of messagesIn(new Block(buffer))) {
+      const block = new Block(buffer)
+      block.index = exchange.index
+      const messages = messagesIn(block, exchange.index ? row : -1)
+      row += messages.length
+      for (const message of messages) {
         const item = (message.sequence - exchange.firstSequence) >>> 0
         if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) errors[item] = message
         else replies[item]?.push(message)
@@ -223,6 +239,8 @@ class Cancellation {
   reason: unknown
   readonly #signal: AbortSignal | undefined
   readonly #timeout: number | undefined
+  /** The time limit is that of all attempts together. */
+  readonly #begin = performance.now()
 
   constructor(options: CallOptions) {
     this.#signal = options.signal
@@ -245,9 +263,13 @@ class Cancellation {
     const timer =
       this.#timeout === undefined
         ? undefined
-        : setTimeout(() => {
-            abort(new LinkwrightError(`no answer within ${this.#timeout} ms`, { code: 'ERR_TIMEOUT' }))
-          }, this.#timeout)
+        : setTimeout(
+            () => {
+              abort(new LinkwrightError(`no answer within ${this.#timeout} ms`, { code: 'ERR_TIMEOUT' }))
+              // What several attempts share.
+            },
+            this.#timeout - (performance.now() - this.#begin)
+          )
     return () => {
       this.#signal?.removeEventListener('abort', onAbort)
       clearTimeout(timer)

@@ -21,7 +21,7 @@ export const macvlanData = {
   /** The one address to add or delete. */
   macaddr: [4, mac, { writeOnly: true }],
   /** The source addresses: the list that `set` puts in place, and what is read. */
-  macaddrs: [5, listOf([4, mac])],
+  macaddrs: [5, listOf([4, mac], { unordered: true })],
   macaddrCount: [6, u32, { readOnly: true }],
   /** How many broadcast and multicast frames may wait, for the largest wish of all links on the lower device. */
   bcQueueLen: [7, u32, { since: '5.11' }],

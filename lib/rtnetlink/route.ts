@@ -95,7 +95,7 @@ const metrics = attributes({
   rtoMin: [13, u32],
   initrwnd: [14, u32],
   quickack: [15, u32],
-  congctl: [16, string({ max: 15 })],
+  congctl: [16, string({ nul: false, max: 15 })],
   fastopenNoCookie: [17, u32]
 })
 
@@ -118,7 +118,7 @@ const via: Codec<string> = {
     writer.u16(value.includes(':') ? 10 : 2)
     ip.write(writer, value)
   },
-  read: (data, offset, length) => ip.read(data, offset + 2, length - 2)
+  read: (data, offset, length) => ip.read(data, offset + 2, Math.max(0, length - 2))
 }
 
 const nexthopHeader = struct('rtnexthop', {
@@ -176,7 +176,8 @@ const multipath: Codec<NexthopIn[], Nexthop[]> = {
     if (!Array.isArray(hops)) refuse(this, hops)
     for (const [index, hop] of hops.entries()) {
       within(index, () => {
-        const { flags = {}, weight = 1, index: ifindex = 0, ...rest } = hop
+        const given: NexthopIn = hop instanceof Nexthop ? (hop.toJSON() as NexthopIn) : hop
+        const { flags = {}, weight = 1, index: ifindex = 0, ...rest } = given
         if (!Number.isInteger(weight) || weight < 1 || weight > 256) {
           within('weight', () => refuse({ expects: 'a weight from 1 to 256' }, weight))
         }

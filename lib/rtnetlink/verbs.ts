@@ -8,6 +8,8 @@ import { routeMessage } from './route.js'
 
 /** What the engine needs to know of a message's layout. */
 export interface Schema {
+  /** Bytes from the beginning of the payload to the first attribute. */
+  readonly headerLength: number
   write(writer: Writer, value: object): void
   read(data: DataView, start: number, end: number): { toJSON(): Record<string, unknown> }
   locate(data: DataView, start: number, end: number, target: number): Located | undefined

@@ -1,11 +1,12 @@
 /** Unix stream sockets that carry descriptors (SCM_RIGHTS, unix(7)), which Node's own sockets cannot. */
-import { addon, type NativePoller } from '../addon.js'
-import { closedError, LinkwrightError, nativeError } from '../errors.js'
+import { addon } from '../addon.js'
+import { invalidArgument, LinkwrightError, nativeError } from '../errors.js'
+import { PolledFd, READABLE, WRITABLE } from './polled-fd.js'
 
 const EAGAIN = -11
-const READABLE = 1
-const WRITABLE = 2
 const CHUNK = 64 * 1024
+/** SCM_MAX_FD */
+const MAX_FDS = 253
 const SOCK_STREAM = 1
 
 /** What came in with one read. The descriptors are the receiver's to close. */
@@ -21,18 +22,13 @@ export interface Received {
  * them in the same `sendmsg` as the request.
  */
 export class FdSocket implements AsyncIterable<Received> {
-  readonly #fd: number
-  readonly #poller: NativePoller
-  readonly #waiting: { events: number; wake: (error?: unknown) => void }[] = []
+  readonly #socket: PolledFd
   #writing: Promise<void> = Promise.resolve()
   #reading = false
-  #closed = false
 
   /** Takes over a connected, non-blocking Unix stream socket. */
   constructor(fd: number) {
-    this.#fd = fd
-    this.#poller = addon().createPoller(fd, (_error, events) => this.#ready(events))
-    this.#poller.poll(0)
+    this.#socket = new PolledFd(fd, 'the socket')
   }
 
   /** Connects to a listening socket. */
@@ -51,7 +47,7 @@ export class FdSocket implements AsyncIterable<Received> {
   }
 
   get closed(): boolean {
-    return this.#closed
+    return this.#socket.closed
   }
 
   /**
@@ -65,6 +61,7 @@ export class FdSocket implements AsyncIterable<Received> {
         code: 'ERR_INVALID_ARG_VALUE',
         path: 'data'
       })
+    if (fds.length > MAX_FDS) throw invalidArgument('fds', `at most ${MAX_FDS} descriptors`, fds.length)
     const turn = this.#writing.then(() => this.#write(bytes, fds))
     this.#writing = turn.catch(() => {})
     await turn
@@ -73,13 +70,15 @@ export class FdSocket implements AsyncIterable<Received> {
   /** The next data, or `null` at the end. */
   async receive(options: { signal?: AbortSignal | undefined } = {}): Promise<Received | null> {
     if (this.#reading) throw new LinkwrightError('another receive() is under way', { code: 'EBUSY' })
+    options.signal?.throwIfAborted()
     this.#reading = true
     try {
       const buffer = new Uint8Array(CHUNK)
       for (;;) {
-        this.#assertOpen()
-        const received = this.#call(() => addon().unixReceive(this.#fd, buffer))
+        this.#socket.assertOpen()
+        const received = this.#call(() => addon().unixReceive(this.#socket.fd, buffer))
         if (received?.truncated) {
+          if (received.fds.length > 0) void addon().adoptDescriptors(received.fds).close()
           throw new LinkwrightError('descriptors were lost on the way: too many open files?', {
             code: 'EMFILE',
             syscall: 'recvmsg'
@@ -89,7 +88,7 @@ export class FdSocket implements AsyncIterable<Received> {
           if (received.bytes === 0 && received.fds.length === 0) return null
           return { data: buffer.subarray(0, received.bytes), fds: received.fds }
         }
-        await this.#until(READABLE, options.signal)
+        await this.#socket.until(READABLE, options.signal)
       }
     } finally {
       this.#reading = false
@@ -105,22 +104,18 @@ export class FdSocket implements AsyncIterable<Received> {
   }
 
   ref(): this {
-    this.#poller.ref()
+    this.#socket.ref()
     return this
   }
 
   unref(): this {
-    this.#poller.unref()
+    this.#socket.unref()
     return this
   }
 
   /** Closes the connection. Idempotent. */
   close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#poller.close()
-    void addon().adoptDescriptors([this.#fd]).close()
-    for (const { wake } of this.#waiting.splice(0)) wake(closedError('the socket'))
+    this.#socket.close()
   }
 
   [Symbol.dispose](): void {
@@ -134,9 +129,11 @@ export class FdSocket implements AsyncIterable<Received> {
   async #write(bytes: Uint8Array, fds: readonly number[]): Promise<void> {
     let sent = 0
     while (sent < bytes.length) {
-      this.#assertOpen()
-      const written = this.#call(() => addon().unixSend(this.#fd, bytes.subarray(sent), sent === 0 ? [...fds] : []))
-      if (written === EAGAIN) await this.#until(WRITABLE)
+      this.#socket.assertOpen()
+      const written = this.#call(() =>
+        addon().unixSend(this.#socket.fd, bytes.subarray(sent), sent === 0 ? [...fds] : [])
+      )
+      if (written === EAGAIN) await this.#socket.until(WRITABLE)
       else sent += written
     }
   }
@@ -148,52 +145,15 @@ export class FdSocket implements AsyncIterable<Received> {
       throw nativeError(error)
     }
   }
-
-  #until(events: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted()
-      const onAbort = () => entry.wake(signal?.reason)
-      const entry = {
-        events,
-        wake: (error?: unknown) => {
-          signal?.removeEventListener('abort', onAbort)
-          const at = this.#waiting.indexOf(entry)
-          if (at >= 0) this.#waiting.splice(at, 1)
-          if (error === undefined) resolve()
-          else reject(error)
-        }
-      }
-      this.#waiting.push(entry)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#watch()
-    })
-  }
-
-  #ready(events: number): void {
-    for (const entry of [...this.#waiting]) if (events === 0 || entry.events & events) entry.wake()
-    if (!this.#closed) this.#watch()
-  }
-
-  #watch(): void {
-    this.#poller.poll(this.#waiting.reduce((mask, entry) => mask | entry.events, 0))
-  }
-
-  #assertOpen(): void {
-    if (this.#closed) throw closedError('the socket')
-  }
 }
 
 /** Listens for connections that carry descriptors. */
 export class FdServer implements AsyncIterable<FdSocket> {
-  readonly #fd: number
-  readonly #poller: NativePoller
-  #wake: (() => void) | undefined
-  #closed = false
+  readonly #socket: PolledFd
+  #accepting = false
 
   private constructor(fd: number) {
-    this.#fd = fd
-    this.#poller = addon().createPoller(fd, () => this.#wake?.())
-    this.#poller.poll(0)
+    this.#socket = new PolledFd(fd, 'the server')
   }
 
   /** Listens on a path, which must not exist yet. Who closes the server removes the file. */
@@ -207,16 +167,21 @@ export class FdServer implements AsyncIterable<FdSocket> {
 
   /** The next connection, or `null` when the server was closed. */
   async accept(): Promise<FdSocket | null> {
-    while (!this.#closed) {
-      const fd = addon().unixAccept(this.#fd)
-      if (fd >= 0) return new FdSocket(fd)
-      this.#poller.poll(READABLE)
-      await new Promise<void>(resolve => {
-        this.#wake = resolve
-      })
-      if (!this.#closed) this.#poller.poll(0)
+    if (this.#accepting) throw new LinkwrightError('another accept() is under way', { code: 'EBUSY' })
+    this.#accepting = true
+    try {
+      while (!this.#socket.closed) {
+        const fd = addon().unixAccept(this.#socket.fd)
+        if (fd >= 0) return new FdSocket(fd)
+        await this.#socket.until(READABLE)
+      }
+      return null
+    } catch (error) {
+      if (this.#socket.closed) return null
+      throw nativeError(error)
+    } finally {
+      this.#accepting = false
     }
-    return null
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<FdSocket> {
@@ -227,13 +192,19 @@ export class FdServer implements AsyncIterable<FdSocket> {
     }
   }
 
+  ref(): this {
+    this.#socket.ref()
+    return this
+  }
+
+  unref(): this {
+    this.#socket.unref()
+    return this
+  }
+
   /** Idempotent. */
   close(): void {
-    if (this.#closed) return
-    this.#closed = true
-    this.#poller.close()
-    void addon().adoptDescriptors([this.#fd]).close()
-    this.#wake?.()
+    this.#socket.close()
   }
 
   [Symbol.dispose](): void {

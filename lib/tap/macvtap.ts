@@ -4,6 +4,7 @@ import { invalidArgument, LinkwrightError, nativeError } from '../errors.js'
 import { Link, type LinkRef } from '../link/link.js'
 import { Netlink } from '../link/netlink.js'
 import { type NetnsRef, withNetns } from '../netns.js'
+import { placeOf } from './place.js'
 import { QueueDevice } from './queue-device.js'
 import { checkQueues, type QueueOptions, queueIoctls, vnetFlag } from './queue-options.js'
 import { IFF } from './tun-constants.js'
@@ -65,12 +66,14 @@ export class Macvtap extends QueueDevice {
       if (!OPTIONS.has(key)) throw invalidArgument(key, `one of the options ${[...OPTIONS].join(', ')}`, key)
     }
     const { netns, net: given, node = {}, signal } = options
+    if (netns !== undefined && given) {
+      throw invalidArgument('netns', 'nothing beside net, whose namespace it is', netns)
+    }
     signal?.throwIfAborted()
     const queues = checkQueues(options.queues ?? 1)
     const flags = IFF.TAP | IFF.NO_PI | vnetFlag(options.vnetHeader) | (queues > 1 ? IFF.MULTI_QUEUE : 0)
     const ioctls = queueIoctls({ sndbuf: SNDBUF, ...options })
-    const where = netns ?? given?.netns
-    const found = await findMacvtap(link, where, given, signal)
+    const found = await findMacvtap(link, netns, given, signal)
     const opening = {
       name: found.name,
       index: found.index,
@@ -82,11 +85,14 @@ export class Macvtap extends QueueDevice {
       gid: node.gid ?? -1,
       mode: node.mode ?? -1
     }
+    const place = await placeOf(netns, given)
     try {
-      const opened = await withNetns(where, fd => addon().openMacvtap({ ...opening, netns: fd }))
+      const opened = await withNetns(place.netns, fd => addon().openMacvtap({ ...opening, netns: fd }))
       return new Macvtap(opened.descriptors, found, opened)
     } catch (error) {
       throw nativeError(error, { link: found.name, diagnosis: diagnoseOpen(error) })
+    } finally {
+      await place.held?.close()
     }
   }
 }

@@ -84,6 +84,7 @@ export abstract class QueueDevice {
 
   /** Size of the virtio-net header in bytes. Device-wide on TUN and TAP, of each queue on macvtap. */
   async setVnetHeaderSize(size: number): Promise<void> {
+    this.assertOpen()
     for (let queue = 0; queue < this.fds.length; queue++) await this.ioctl('TUNSETVNETHDRSZ', size, queue)
   }
 

@@ -6,6 +6,7 @@ import type { BridgePortSettings, ChangeLink, LinkSettings } from '../link/link-
 import { Netlink } from '../link/netlink.js'
 import { type NetnsRef, withNetns } from '../netns.js'
 import { diagnoseTun } from './diagnosis.js'
+import { type Place, placeOf } from './place.js'
 import { QueueDevice } from './queue-device.js'
 import { checkQueues, type QueueOptions, queueIoctls, vnetFlag } from './queue-options.js'
 import { IFF } from './tun-constants.js'
@@ -48,7 +49,7 @@ export interface TunOptions extends QueueOptions, OwnLinkSettings {
   gid?: number | undefined
   /** Fail with `EBUSY` if the device exists. On by default; `false` attaches to a persistent one. */
   exclusive?: boolean | undefined
-  /** `false` keeps the carrier off until {@link TunDevice.setCarrier} (IFF_NO_CARRIER, Linux 6.0). */
+  /** `false` keeps the carrier off until {@link TunDevice.setCarrier}. */
   carrier?: boolean | undefined
   /** Frames that are written go through NAPI and GRO: pays for TCP streams into the host's own stack. */
   napi?: boolean | undefined
@@ -121,6 +122,7 @@ export interface OpenedTun {
   name: string
   index: number
   netns: NetnsRef | undefined
+  place: Place
   multiQueue: boolean
   queueIoctls: [TunIoctl, number][]
   flags: number
@@ -152,21 +154,29 @@ export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): P
     disableIpv6: !(options.ipv6 ?? options.master === undefined),
     ioctls: [...ioctls, ...deviceIoctls(options)]
   }
-  const where = netns ?? net?.netns
+  const place = await placeOf(netns, net)
   const existed = !exclusive && name !== '' && !name.includes('%')
   let opened: Awaited<ReturnType<ReturnType<typeof addon>['openTun']>>
   try {
-    opened = await withNetns(where, fd => addon().openTun({ ...opening, netns: fd }))
+    opened = await withNetns(place.netns, fd => addon().openTun({ ...opening, netns: fd }))
   } catch (error) {
-    throw nativeError(error, { link: name || type, diagnosis: await diagnoseTun(error, opening, where) })
+    const diagnosis = await diagnoseTun(error, opening, place.netns)
+    await place.held?.close()
+    throw nativeError(error, { link: name || type, diagnosis })
   }
-  const undo: (() => Promise<unknown>)[] = [() => opened.descriptors.close()]
+  const undo: (() => Promise<unknown>)[] = [
+    async () => {
+      await opened.descriptors.close()
+      await place.held?.close()
+    }
+  ]
   try {
     const [fd = -1] = opened.descriptors.fds
     if (options.filter) await addon().tunAttachFilter(fd, options.filter)
-    await configure(opened.index, options, existed, undo)
+    await configure(opened.index, options, place, existed, undo)
     if (persist !== undefined) {
-      if (persist) undo.push(() => addon().tunIoctl(fd, 'TUNSETPERSIST', 0))
+      const before = opened.flags & IFF.PERSIST ? 1 : 0
+      undo.push(() => addon().tunIoctl(fd, 'TUNSETPERSIST', before))
       await addon().tunIoctl(fd, 'TUNSETPERSIST', persist ? 1 : 0)
     }
     signal?.throwIfAborted()
@@ -174,13 +184,14 @@ export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): P
     for (const step of undo.reverse()) await step().catch(() => {})
     throw nativeError(error, { link: opened.name })
   }
-  return { ...opened, netns: where, multiQueue, queueIoctls: ioctls, flags }
+  return { ...opened, netns: netns ?? net?.netns, place, multiQueue, queueIoctls: ioctls, flags }
 }
 
 /** The link's own settings, in as few messages as the kernel allows: one, or two for a port with settings. */
 async function configure(
   index: number,
   options: TunOptions,
+  { netns }: Place,
   existed: boolean,
   undo: (() => Promise<unknown>)[]
 ): Promise<void> {
@@ -188,11 +199,11 @@ async function configure(
   for (const key of LINK_SETTINGS) if (options[key] !== undefined) settings[key] = options[key]
   const { altnames, signal } = options
   if (Object.keys(settings).length === 0 && !altnames?.length) return
-  const net = options.net ?? (await Netlink.open({ netns: options.netns }))
+  const net = options.net ?? (await Netlink.open({ netns }))
   try {
     if (existed) {
       const before = await net.links.get(index, { signal })
-      undo.push(() => restore(options, index, before, settings))
+      undo.push(() => restore(netns, index, before, settings))
     }
     const { port, up, ...first } = settings as ChangeLink & { port?: BridgePortSettings }
     if (port) {
@@ -207,8 +218,8 @@ async function configure(
 }
 
 /** Puts a persistent device's link back to what it was. */
-async function restore(options: TunOptions, index: number, before: Link, changed: object): Promise<void> {
-  const net = await Netlink.open({ netns: options.netns ?? options.net?.netns })
+async function restore(netns: NetnsRef | undefined, index: number, before: Link, changed: object): Promise<void> {
+  const net = await Netlink.open({ netns })
   try {
     const old: Record<string, unknown> = {}
     for (const key of Object.keys(changed)) {
@@ -226,6 +237,8 @@ async function restore(options: TunOptions, index: number, before: Link, changed
 
 function deviceIoctls(options: TunOptions): [TunIoctl, number][] {
   const ioctls: [TunIoctl, number][] = []
+  // Kernels that do not know IFF_NO_CARRIER ignore it.
+  if (options.carrier === false) ioctls.push(['TUNSETCARRIER', 0])
   if (options.uid !== undefined) ioctls.push(['TUNSETOWNER', identity('uid', options.uid)])
   if (options.gid !== undefined) ioctls.push(['TUNSETGROUP', identity('gid', options.gid)])
   if (options.steeringProgram !== undefined) ioctls.push(['TUNSETSTEERINGEBPF', options.steeringProgram])
@@ -259,6 +272,9 @@ function checkOptions(type: 'tun' | 'tap', options: TunOptions): void {
   if (type === 'tun' && (options.master !== undefined || options.port)) {
     throw invalidArgument('master', 'nothing (a TUN carries no Ethernet frames and cannot be a port)', options.master)
   }
+  if (options.napiFrags && !(type === 'tap' && options.napi)) {
+    throw invalidArgument('napiFrags', 'false (fragments are for TAP, and need napi)', true)
+  }
   if (options.port && options.master === undefined) {
     throw invalidArgument('master', 'the bridge that the port settings are for', options.master)
   }
@@ -280,6 +296,16 @@ export class TunDevice extends QueueDevice {
     this.#opened = opened
   }
 
+  override release(): number[] {
+    const fds = super.release()
+    void this.#opened.place.held?.close()
+    return fds
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all([super.close(), this.#opened.place.held?.close()])
+  }
+
   /** Opens further queues of a multi-queue device. */
   async addQueues(count: number): Promise<void> {
     this.assertOpen()
@@ -288,13 +314,14 @@ export class TunDevice extends QueueDevice {
     const { flags, queueIoctls: ioctls } = this.#opened
     const more = await this.run(
       () =>
-        withNetns(this.netns, netns =>
+        withNetns(this.#opened.place.netns, netns =>
           addon().openTun({ netns, name, flags, exclusive: false, queues: count, index: 0, disableIpv6: false, ioctls })
         ),
       'ioctl(TUNSETIFF)'
     )
-    if (more.index !== this.index) {
+    if (this.closed || more.index !== this.index) {
       await more.descriptors.close()
+      this.assertOpen()
       throw new LinkwrightError(`${name} is another device now`, { code: 'ENODEV', link: name })
     }
     this.descriptors.adopt(more.descriptors.release())
@@ -312,6 +339,7 @@ export class TunDevice extends QueueDevice {
 
   /** Bytes that may wait on the way to the stack. */
   async setSndbuf(bytes: number): Promise<void> {
+    this.assertOpen()
     for (let queue = 0; queue < this.fds.length; queue++) await this.ioctl('TUNSETSNDBUF', bytes, queue)
   }
 
@@ -323,6 +351,7 @@ export class TunDevice extends QueueDevice {
 
   /** Byte order of the virtio-net header. */
   async setVnetEndian(endian: 'little' | 'big'): Promise<void> {
+    this.assertOpen()
     for (let queue = 0; queue < this.fds.length; queue++) {
       await this.ioctl(endian === 'little' ? 'TUNSETVNETLE' : 'TUNSETVNETBE', 1, queue)
     }

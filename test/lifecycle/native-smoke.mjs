@@ -8,9 +8,10 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { Worker, isMainThread, workerData } from 'node:worker_threads'
+import { isMainThread, Worker, workerData } from 'node:worker_threads'
 
-const path = process.env.LINKWRIGHT_ADDON ?? fileURLToPath(new URL('../../build/Release/linkwright.node', import.meta.url))
+const path =
+  process.env.LINKWRIGHT_ADDON ?? fileURLToPath(new URL('../../build/Release/linkwright.node', import.meta.url))
 const addon = createRequire(import.meta.url)(path)
 
 const [REQUEST, ACK, ECHO, ROOT, EXCL, CREATE, DUMP] = [1, 4, 8, 0x100, 0x200, 0x400, 0x300]
@@ -58,7 +59,12 @@ function* messages(buffers) {
     for (let at = 0; at < bytes.length; at += (bytes.readUInt32LE(at) + 3) & ~3) {
       const length = bytes.readUInt32LE(at)
       assert.ok(length >= 16 && at + length <= bytes.length, `message of ${length} at ${at} of ${bytes.length}`)
-      yield { type: bytes.readUInt16LE(at + 4), flags: bytes.readUInt16LE(at + 6), seq: bytes.readUInt32LE(at + 8), bytes: bytes.subarray(at, at + length) }
+      yield {
+        type: bytes.readUInt16LE(at + 4),
+        flags: bytes.readUInt16LE(at + 6),
+        seq: bytes.readUInt32LE(at + 8),
+        bytes: bytes.subarray(at, at + length)
+      }
     }
   }
 }
@@ -78,7 +84,8 @@ async function until(condition, what, ms = 8000) {
 
 if (!isMainThread) {
   const socket = await addon.openNetlink(0, -1, 0)
-  if (workerData === 'batch') socket.exchange(Buffer.concat(Array.from({ length: 300 }, (_, i) => link(`w${i}`, 'bridge'))), false, true)
+  if (workerData === 'batch')
+    socket.exchange(Buffer.concat(Array.from({ length: 300 }, (_, i) => link(`w${i}`, 'bridge'))), false, true)
   if (workerData === 'dump') for (let i = 0; i < 50; i++) socket.dump(dumpLinks(), true)
   if (workerData === 'tap') {
     const taps = await Promise.all(Array.from({ length: 8 }, () => openTap({ name: 'wt%d' })))
@@ -98,7 +105,17 @@ if (!isMainThread) {
 }
 
 function openTap(options = {}) {
-  return addon.openTun({ netns: -1, name: 'tap%d', flags: 0x1002, exclusive: true, queues: 1, index: 0, disableIpv6: true, ioctls: [], ...options })
+  return addon.openTun({
+    netns: -1,
+    name: 'tap%d',
+    flags: 0x1002,
+    exclusive: true,
+    queues: 1,
+    index: 0,
+    disableIpv6: true,
+    ioctls: [],
+    ...options
+  })
 }
 
 const tests = {
@@ -120,7 +137,9 @@ const tests = {
   },
   async batch() {
     const socket = await addon.openNetlink(0, -2, 0)
-    const requests = Array.from({ length: 600 }, (_, i) => link(i % 50 === 49 ? 'b0' : `b${i}`, 'bridge', { flags: ECHO }))
+    const requests = Array.from({ length: 600 }, (_, i) =>
+      link(i % 50 === 49 ? 'b0' : `b${i}`, 'bridge', { flags: ECHO })
+    )
     const { status, replies, firstSequence } = await socket.exchange(Buffer.concat(requests), false, true).result
     assert.equal(status.length, 600)
     status.forEach((value, i) => assert.equal(value, i % 50 === 49 ? -17 : 0))
@@ -130,8 +149,17 @@ const tests = {
     for (const m of kinds) assert.ok(m.seq - firstSequence < 600)
     assert.equal(new Set(kinds.map(m => m.seq)).size, 600)
     // Many small ones that share rounds.
-    const gets = await Promise.all(Array.from({ length: 700 }, (_, i) =>
-      socket.exchange(message(GETLINK, REQUEST, Buffer.concat([ifinfomsg(), attribute(3, i % 7 ? `b${i % 49}` : 'nope')])), false, true).result))
+    const gets = await Promise.all(
+      Array.from(
+        { length: 700 },
+        (_, i) =>
+          socket.exchange(
+            message(GETLINK, REQUEST, Buffer.concat([ifinfomsg(), attribute(3, i % 7 ? `b${i % 49}` : 'nope')])),
+            false,
+            true
+          ).result
+      )
+    )
     gets.forEach((got, i) => {
       assert.deepEqual([...got.status], [i % 7 ? 0 : -19], `get ${i}`)
       const [reply, ...rest] = [...messages(got.replies)]
@@ -146,22 +174,44 @@ const tests = {
   async netfilter() {
     const socket = await addon.openNetlink(12, -2, 0)
     const nfgen = res => Buffer.from([0, 0, res >> 8, res & 255])
-    const table = name => message((10 << 8) | 0, REQUEST | CREATE, Buffer.concat([Buffer.from([1, 0, 0, 0]), attribute(1, name), attribute(6, Buffer.alloc(240))]))
-    const batch = (...inner) => Buffer.concat([message(16, REQUEST, nfgen(10)), ...inner, message(17, REQUEST, nfgen(10))])
-    assert.deepEqual([...(await socket.exchange(batch(table('one'), table('two')), true, true).result).status], [0, 0, 0, 0])
+    const table = name =>
+      message(
+        (10 << 8) | 0,
+        REQUEST | CREATE,
+        Buffer.concat([Buffer.from([1, 0, 0, 0]), attribute(1, name), attribute(6, Buffer.alloc(240))])
+      )
+    const batch = (...inner) =>
+      Buffer.concat([message(16, REQUEST, nfgen(10)), ...inner, message(17, REQUEST, nfgen(10))])
+    assert.deepEqual(
+      [...(await socket.exchange(batch(table('one'), table('two')), true, true).result).status],
+      [0, 0, 0, 0]
+    )
     const bad = message((10 << 8) | 2, REQUEST, Buffer.concat([Buffer.from([1, 0, 0, 0]), attribute(1, 'missing')]))
     const failed = await socket.exchange(batch(table('three'), bad), true, true).result
     assert.equal(failed.status[2], -2)
     assert.deepEqual([...(await socket.exchange(batch(), true, true).result).status], [0, 0])
-    const short = await socket.exchange(Buffer.concat([message(16, REQUEST, nfgen(10)), message((10 << 8) | 0, REQUEST, Buffer.alloc(0)), message(17, REQUEST, nfgen(10))]), true, true).result
+    const short = await socket.exchange(
+      Buffer.concat([
+        message(16, REQUEST, nfgen(10)),
+        message((10 << 8) | 0, REQUEST, Buffer.alloc(0)),
+        message(17, REQUEST, nfgen(10))
+      ]),
+      true,
+      true
+    ).result
     assert.ok(short.status.some(value => value < 0))
-    const large = await socket.exchange(batch(...Array.from({ length: 2500 }, (_, i) => table(`t${i}`))), true, true).result
+    const large = await socket.exchange(batch(...Array.from({ length: 2500 }, (_, i) => table(`t${i}`))), true, true)
+      .result
     assert.ok(large.status.every(value => value === 0))
     socket.close()
   },
   async cancel() {
     const socket = await addon.openNetlink(0, -2, 0)
-    const a = socket.exchange(Buffer.concat(Array.from({ length: 600 }, (_, i) => link(`c${i}`, 'bridge'))), false, true)
+    const a = socket.exchange(
+      Buffer.concat(Array.from({ length: 600 }, (_, i) => link(`c${i}`, 'bridge'))),
+      false,
+      true
+    )
     const b = socket.exchange(link('unsent', 'bridge'), false, true)
     const c = socket.dump(dumpLinks(), true)
     socket.cancel(b.id)
@@ -172,7 +222,10 @@ const tests = {
     socket.cancel(a.id)
     socket.cancel(a.id)
     const { status } = await a.result
-    assert.ok(status.some(value => value === -125), 'some are sent and unanswered')
+    assert.ok(
+      status.some(value => value === -125),
+      'some are sent and unanswered'
+    )
     assert.equal(status.at(-1), 1)
     const again = await socket.exchange(link('again', 'bridge'), false, true).result
     assert.equal(again.status[0], 0)
@@ -181,7 +234,11 @@ const tests = {
     socket.cancel(dump.id)
     await dump.result
     assert.equal((await socket.dump(dumpLinks(), true).result).status[0], 0)
-    const last = socket.exchange(Buffer.concat(Array.from({ length: 300 }, (_, i) => link(`d${i}`, 'bridge'))), false, true)
+    const last = socket.exchange(
+      Buffer.concat(Array.from({ length: 300 }, (_, i) => link(`d${i}`, 'bridge'))),
+      false,
+      true
+    )
     socket.close()
     assert.ok((await last.result).status.every(value => value === 1 || value === -125))
   },
@@ -214,7 +271,11 @@ const tests = {
       }
     }
     const answer = (to, error, flags = 0) => {
-      const reply = message(ERROR, flags, Buffer.concat([Buffer.from(Int32Array.of(error).buffer), to.bytes.subarray(0, 16)]))
+      const reply = message(
+        ERROR,
+        flags,
+        Buffer.concat([Buffer.from(Int32Array.of(error).buffer), to.bytes.subarray(0, 16)])
+      )
       reply.writeUInt32LE(to.seq, 8)
       addon.unixSend(theirs, reply, [])
     }
@@ -253,14 +314,29 @@ const tests = {
     // A dump that is inconsistent, explains its end, and holds a foreign message.
     let dump = socket.dump(dumpLinks(), true)
     ;[first] = await received()
-    addon.unixSend(theirs, Buffer.concat([data(first, NEWLINK, 20), data({ seq: first.seq + 77 }, NEWLINK, 20), data(first, NEWLINK, 21, 0x10)]), [])
+    addon.unixSend(
+      theirs,
+      Buffer.concat([
+        data(first, NEWLINK, 20),
+        data({ seq: first.seq + 77 }, NEWLINK, 20),
+        data(first, NEWLINK, 21, 0x10)
+      ]),
+      []
+    )
     const done = message(DONE, 0x200, Buffer.concat([Buffer.from(Int32Array.of(-5).buffer), attribute(1, 'why')]))
     done.writeUInt32LE(first.seq, 8)
     addon.unixSend(theirs, done, [])
     result = await dump.result
     assert.equal(result.status[0], -5)
     assert.equal(result.interrupted, true)
-    assert.deepEqual([...messages(result.replies)].map(m => [m.type, m.bytes.length]), [[NEWLINK, 36], [NEWLINK, 37], [DONE, 28]])
+    assert.deepEqual(
+      [...messages(result.replies)].map(m => [m.type, m.bytes.length]),
+      [
+        [NEWLINK, 36],
+        [NEWLINK, 37],
+        [DONE, 28]
+      ]
+    )
     // A truncated dump is drained; a cancelled one that falls silent is left.
     dump = socket.dump(dumpLinks(), true)
     ;[first] = await received()
@@ -284,7 +360,15 @@ const tests = {
     assert.throws(() => addon.adoptNetlink(0), { code: /ENOTSOCK|EAFNOSUPPORT/ })
   },
   async tun() {
-    const { descriptors, name, index, flags } = await openTap({ flags: 0x1002 | 0x100 | 0x4000, queues: 3, index: 4711, ioctls: [['TUNSETVNETHDRSZ', 12], ['TUNSETOFFLOAD', 1]] })
+    const { descriptors, name, index, flags } = await openTap({
+      flags: 0x1002 | 0x100 | 0x4000,
+      queues: 3,
+      index: 4711,
+      ioctls: [
+        ['TUNSETVNETHDRSZ', 12],
+        ['TUNSETOFFLOAD', 1]
+      ]
+    })
     assert.match(name, /^tap\d+$/)
     assert.equal(index, 4711)
     assert.equal(descriptors.fds.length, 3)
@@ -297,10 +381,26 @@ const tests = {
     await addon.tunIoctl(descriptors.fds[1], 'TUNSETQUEUE', 0x200)
     await addon.tunAttachFilter(descriptors.fds[0], Buffer.from([6, 0, 0, 0, 255, 255, 0, 0]))
     await addon.tunIoctl(descriptors.fds[0], 'TUNDETACHFILTER', 0)
-    await assert.rejects(addon.tunIoctl(descriptors.fds[0], 'TUNSETOFFLOAD', 1 << 20), { code: 'EINVAL', errno: -22, syscall: 'ioctl(TUNSETOFFLOAD)' })
-    await assert.rejects(openTap({ name }), { code: 'EBUSY', message: 'EBUSY: device or resource busy, ioctl(TUNSETIFF)' })
+    await assert.rejects(addon.tunIoctl(descriptors.fds[0], 'TUNSETOFFLOAD', 1 << 20), {
+      code: 'EINVAL',
+      errno: -22,
+      syscall: 'ioctl(TUNSETOFFLOAD)'
+    })
+    await assert.rejects(openTap({ name }), {
+      code: 'EBUSY',
+      message: 'EBUSY: device or resource busy, ioctl(TUNSETIFF)'
+    })
     const before = fdCount()
-    await assert.rejects(openTap({ name: 'broken', ioctls: [['TUNSETPERSIST', 1], ['TUNSETOFFLOAD', 1 << 20]] }), { code: 'EINVAL' })
+    await assert.rejects(
+      openTap({
+        name: 'broken',
+        ioctls: [
+          ['TUNSETPERSIST', 1],
+          ['TUNSETOFFLOAD', 1 << 20]
+        ]
+      }),
+      { code: 'EINVAL' }
+    )
     assert.equal(fdCount(), before)
     assert.ok(!readdirSync('/sys/class/net').includes('broken'))
     assert.throws(() => addon.adoptDescriptors(descriptors.fds), { code: 'ERR_INVALID_ARG_VALUE' })
@@ -349,7 +449,15 @@ const tests = {
     const make = async (socket, name, index, last) => {
       const created = await socket.exchange(link(`${name}l`, 'ifb', { index: 9000 }), false, true).result
       assert.equal(created.status[0], 0)
-      const { status } = await socket.exchange(link(name, 'macvtap', { index, attributes: [attribute(5, u32(9000)), attribute(1, Buffer.from(mac(last)))], data: [attribute(1, u32(4))] }), false, true).result
+      const { status } = await socket.exchange(
+        link(name, 'macvtap', {
+          index,
+          attributes: [attribute(5, u32(9000)), attribute(1, Buffer.from(mac(last)))],
+          data: [attribute(1, u32(4))]
+        }),
+        false,
+        true
+      ).result
       assert.equal(status[0], 0)
     }
     const a = await addon.openNetlink(0, -1, 0)
@@ -357,10 +465,28 @@ const tests = {
     const ns = await addon.openNetns(b)
     await make(a, 'mva', 4242, 1)
     await make(b, 'mvb', 4242, 2)
-    const options = { netns: -1, name: 'mva', index: 4242, address: mac(1), flags: 0x5002, queues: 1, ioctls: [['TUNSETSNDBUF', 0x7fffffff]], uid: -1, gid: -1, mode: 0o640 }
+    const options = {
+      netns: -1,
+      name: 'mva',
+      index: 4242,
+      address: mac(1),
+      flags: 0x5002,
+      queues: 1,
+      ioctls: [['TUNSETSNDBUF', 0x7fffffff]],
+      uid: -1,
+      gid: -1,
+      mode: 0o640
+    }
     const ours = await addon.openMacvtap(options)
     assert.equal((await addon.tunGetInterface(ours.descriptors.fds[0])).name, 'mva')
-    const theirs = await addon.openMacvtap({ ...options, netns: ns.fds[0], name: 'mvb', address: mac(2), flags: 0x5102, queues: 2 })
+    const theirs = await addon.openMacvtap({
+      ...options,
+      netns: ns.fds[0],
+      name: 'mvb',
+      address: mac(2),
+      flags: 0x5102,
+      queues: 2
+    })
     assert.equal(theirs.descriptors.fds.length, 2)
     for (const fd of theirs.descriptors.fds) assert.equal((await addon.tunGetInterface(fd)).name, 'mvb')
     assert.notEqual(ours.minor, theirs.minor)
@@ -368,7 +494,10 @@ const tests = {
     assert.equal(statSync('/dev/tap4242').mode & 0o777, 0o640)
     assert.equal(readdirSync('/dev').filter(name => name.startsWith('.linkwright')).length, 0)
     const before = fdCount()
-    await assert.rejects(addon.openMacvtap({ ...options, address: mac(9) }), { code: 'ENODEV', syscall: 'ioctl(SIOCGIFHWADDR)' })
+    await assert.rejects(addon.openMacvtap({ ...options, address: mac(9) }), {
+      code: 'ENODEV',
+      syscall: 'ioctl(SIOCGIFHWADDR)'
+    })
     await assert.rejects(addon.openMacvtap({ ...options, index: 4243 }), { code: 'ENODEV' })
     await assert.rejects(addon.openMacvtap({ ...options, name: 'nope' }), { code: 'ENOENT' })
     assert.equal(fdCount(), before)
@@ -485,9 +614,31 @@ const tests = {
       await early.terminate()
     }
     await until(() => fdCount() <= before, 'descriptors of ended workers stay open', 20000).catch(error => {
-      for (const fd of readdirSync('/proc/self/fd')) try { console.log(fd, readlinkSync(`/proc/self/fd/${fd}`)) } catch {}
+      for (const fd of readdirSync('/proc/self/fd'))
+        try {
+          console.log(fd, readlinkSync(`/proc/self/fd/${fd}`))
+        } catch {}
       throw error
     })
+  },
+  /** Terminated in the middle of a native call, when Node-API refuses what it else never does. */
+  async terminatedInside() {
+    const loops = [
+      "for (;;) addon.readSysctl(-1, 'x').catch(() => {})",
+      'for (;;) addon.adoptDescriptors([])',
+      'for (;;) addon.adoptDescriptors([]).close()',
+      'for (;;) addon.tunGetInterface(0).catch(() => {})',
+      "for (;;) try { addon.unixConnect('/x') } catch {}",
+      `const [a, b] = addon.unixPair(5); globalThis.kept = addon.adoptDescriptors([b]); const socket = addon.adoptNetlink(a)
+       const request = Buffer.from(Uint32Array.of(16, 0, 0, 0).buffer); for (;;) socket.cancel(socket.exchange(request, false, true).id)`
+    ]
+    for (let i = 0; i < 40 * loops.length; i++) {
+      const source = `const addon = require(${JSON.stringify(path)}); require('worker_threads').parentPort.postMessage(1); ${loops[i % loops.length]}`
+      const worker = new Worker(source, { eval: true })
+      await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject))
+      await delay(i % 4)
+      await worker.terminate()
+    }
   },
   exits() {
     const run = body => {
@@ -496,7 +647,10 @@ const tests = {
         b.writeUInt16LE(12, 32); b.writeUInt16LE(3, 34); b.write('e' + i, 36); b.writeUInt16LE(20, 44); b.writeUInt16LE(18, 46); b.writeUInt16LE(11, 48); b.writeUInt16LE(1, 50); b.write('bridge', 52); parts.push(b) } return Buffer.concat(parts) }
         const socket = await addon.openNetlink(0, -2, 0); ${body}`
       const started = Date.now()
-      const child = spawnSync(process.execPath, ['--input-type=module', '-e', source], { encoding: 'utf8', env: process.env })
+      const child = spawnSync(process.execPath, ['--input-type=module', '-e', source], {
+        encoding: 'utf8',
+        env: process.env
+      })
       assert.deepEqual([child.status, child.signal, child.stderr], [0, null, ''], body)
       return Date.now() - started
     }
@@ -504,10 +658,16 @@ const tests = {
     run('socket.exchange(batch(), false, true); process.exit(0)')
     run('socket.exchange(batch(), false, true); setTimeout(() => process.exit(0), 5)')
     run('socket.exchange(batch(), false, false)')
-    run('const { status } = await socket.exchange(batch(), false, true).result; if (!status.every(s => s === 0)) process.exitCode = 1')
+    run(
+      'const { status } = await socket.exchange(batch(), false, true).result; if (!status.every(s => s === 0)) process.exitCode = 1'
+    )
     run('const [a, b] = addon.unixPair(5); addon.adoptNetlink(a).exchange(batch(), false, false)')
-    run('const t = await addon.openTun({netns:-1,name:"ex%d",flags:0x1002,exclusive:true,queues:1,index:0,disableIpv6:false,ioctls:[]}); const p = addon.createPoller(t.descriptors.fds[0], () => {}); p.poll(1); p.unref()')
-    run('for (let i = 0; i < 30; i++) addon.openTun({netns:-1,name:"ey%d",flags:0x1002,exclusive:true,queues:1,index:0,disableIpv6:false,ioctls:[]}).then(t => { t.descriptors.close(); if (i === 20) process.exit(0) })')
+    run(
+      'const t = await addon.openTun({netns:-1,name:"ex%d",flags:0x1002,exclusive:true,queues:1,index:0,disableIpv6:false,ioctls:[]}); const p = addon.createPoller(t.descriptors.fds[0], () => {}); p.poll(1); p.unref()'
+    )
+    run(
+      'for (let i = 0; i < 30; i++) addon.openTun({netns:-1,name:"ey%d",flags:0x1002,exclusive:true,queues:1,index:0,disableIpv6:false,ioctls:[]}).then(t => { t.descriptors.close(); if (i === 20) process.exit(0) })'
+    )
   }
 }
 

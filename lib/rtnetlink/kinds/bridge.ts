@@ -21,6 +21,9 @@ const querierState = attributes({
   ipv6OtherTimer: [7, u64]
 })
 
+/** Needs CONFIG_BRIDGE_VLAN_FILTERING or CONFIG_BRIDGE_NETFILTER. */
+const optional = { optional: true } as const
+
 export const bridge = linkKind('bridge', {
   /** 200 to 3000 with the spanning tree on; 0 is fine without. */
   forwardDelay: [1, u32],
@@ -33,8 +36,8 @@ export const bridge = linkKind('bridge', {
   /** The spanning tree protocol. */
   stp: [5, bool32],
   priority: [6, u16],
-  vlanFiltering: [7, bool],
-  vlanProtocol: [8, enumeration(be16, { '802.1Q': 0x8100, '802.1ad': 0x88a8 })],
+  vlanFiltering: [7, bool, optional],
+  vlanProtocol: [8, enumeration(be16, { '802.1Q': 0x8100, '802.1ad': 0x88a8 }), optional],
   /** Which of 01:80:c2:00:00:0X are forwarded, a bit each. */
   groupFwdMask: [9, u16],
   rootId: [10, bridgeId, { readOnly: true }],
@@ -67,17 +70,17 @@ export const bridge = linkKind('bridge', {
   mcastQueryInterval: [33, u64],
   mcastQueryResponseInterval: [34, u64],
   mcastStartupQueryInterval: [35, u64],
-  nfCallIptables: [36, bool],
-  nfCallIp6tables: [37, bool],
-  nfCallArptables: [38, bool],
-  vlanDefaultPvid: [39, u16],
-  vlanStatsEnabled: [41, bool],
+  nfCallIptables: [36, bool, optional],
+  nfCallIp6tables: [37, bool, optional],
+  nfCallArptables: [38, bool, optional],
+  vlanDefaultPvid: [39, u16, optional],
+  vlanStatsEnabled: [41, bool, optional],
   mcastStatsEnabled: [42, bool],
   /** 2 or 3 */
   mcastIgmpVersion: [43, u8],
   /** 1 or 2 */
   mcastMldVersion: [44, u8],
-  vlanStatsPerPort: [45, bool, { since: '4.20' }],
+  vlanStatsPerPort: [45, bool, { since: '4.20', optional: true }],
   /** BR_BOOLOPT_*; those that are not named stay as they are. */
   boolopt: [
     46,

@@ -29,13 +29,13 @@ export const vxlan = linkKind('vxlan', {
   /** Seconds until a learned address is forgotten. */
   ageing: [8, u32],
   /** Most addresses that are learned; 0: no limit. */
-  limit: [9, u32],
+  limit: [9, u32, createOnly],
   /** UDP source ports. */
   portRange: [10, portRange, createOnly],
-  proxy: [11, bool],
-  rsc: [12, bool],
-  l2miss: [13, bool],
-  l3miss: [14, bool],
+  proxy: [11, bool, createOnly],
+  rsc: [12, bool, createOnly],
+  l2miss: [13, bool, createOnly],
+  l3miss: [14, bool, createOnly],
   /** UDP destination port (IFLA_VXLAN_PORT; `port` is a bridge port's). The kernel's default is 8472, IANA's 4789. */
   dstPort: [15, be16, createOnly],
   remote6: [16, ipv6],
@@ -43,20 +43,22 @@ export const vxlan = linkKind('vxlan', {
   udpCsum: [18, bool, createOnly],
   udpZeroCsum6Tx: [19, bool, createOnly],
   udpZeroCsum6Rx: [20, bool, createOnly],
-  remcsumTx: [21, bool],
-  remcsumRx: [22, bool],
+  remcsumTx: [21, bool, createOnly],
+  remcsumRx: [22, bool, createOnly],
   gbp: [23, flag, createOnly],
   remcsumNopartial: [24, flag, createOnly],
   /** Tunnel metadata comes from outside (`external`). */
   collectMetadata: [25, bool, createOnly],
   /** IPv6 flow label. */
   label: [26, be32],
+  /** Generic protocol extension: with `collectMetadata` and without `learning`. */
   gpe: [27, flag, createOnly],
-  ttlInherit: [28, flag],
+  ttlInherit: [28, flag, createOnly],
   df: [29, enumeration(u8, { unset: 0, set: 1, inherit: 2 })],
   vnifilter: [30, bool, { createOnly: true, since: '5.18' }],
   localbypass: [31, bool, { since: '6.5' }],
   labelPolicy: [32, enumeration(u32, { fixed: 0, inherit: 1 }), { since: '6.7' }],
   reservedBits: [33, bytes({ size: 8 }), { createOnly: true, since: '6.14' }],
-  mcRoute: [34, bool, { since: '6.17' }]
+  /** Multicast goes by the routes for it. The kernel does not report it. */
+  mcRoute: [34, bool, { writeOnly: true, since: '6.17' }]
 })

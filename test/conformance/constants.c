@@ -1,0 +1,32 @@
+/* Prints every constant that the file NAMES lists as X(name). */
+#include <stdio.h>
+
+#include <sys/socket.h>
+
+#include <linux/icmpv6.h>
+#include <linux/if.h>
+#include <linux/if_addr.h>
+#include <linux/if_bridge.h>
+#include <linux/if_ether.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/if_vlan.h>
+#include <linux/neighbour.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <linux/veth.h>
+#include <linux/version.h>
+
+static const struct {
+  const char* name;
+  long long value;
+} constants[] = {
+#define X(name) {#name, (long long)(name)},
+#include NAMES
+};
+
+int main(void) {
+  for (size_t i = 0; i < sizeof(constants) / sizeof(constants[0]); ++i)
+    printf("%s %lld\n", constants[i].name, constants[i].value);
+  return 0;
+}

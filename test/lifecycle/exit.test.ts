@@ -1,0 +1,38 @@
+/** A process ends as it was told, whatever is under way. */
+import { describe, expect, test } from 'vitest'
+import { runProgram } from '../support/program.js'
+
+const DELAYS = [0, 1, 3, 10, 30]
+
+describe('with requests, openings, closings and waits under way', () => {
+  test.each(DELAYS)('process.exit() after %i ms', async delay => {
+    const { code, signal, stderr } = await runProgram('busy', { args: ['exit', String(delay)] })
+    expect({ code, signal, stderr }).toEqual({ code: 7, signal: null, stderr: '' })
+  })
+
+  test.each(DELAYS)('an uncaught exception after %i ms', async delay => {
+    const { code, signal, stderr } = await runProgram('busy', { args: ['throw', String(delay)] })
+    expect({ code, signal }).toEqual({ code: 1, signal: null })
+    expect(stderr).toContain('on purpose')
+  })
+
+  test.each(['SIGTERM', 'SIGINT', 'SIGKILL', 'SIGHUP'] as const)('%s', async name => {
+    const { code, signal } = await runProgram('busy', { args: ['wait'], signal: name, after: 50 })
+    expect({ code, signal }).toEqual({ code: null, signal: name })
+  })
+
+  test.each(DELAYS)('a worker beside it is terminated after %i ms', async delay => {
+    const { code, signal } = await runProgram('busy', { args: ['worker', String(delay * 3)] })
+    expect({ code, signal }).toEqual({ code: 0, signal: null })
+  })
+})
+
+describe('by itself, with nothing pending', () => {
+  test.each(['netlink', 'tap', 'tun', 'macvtap', 'pair', 'server', 'unref'])(
+    'an open %s does not keep it',
+    async what => {
+      const { code, signal, stdout } = await runProgram('idle', { args: [what], timeout: 20_000 })
+      expect({ code, signal, stdout }).toEqual({ code: 0, signal: null, stdout: 'idle\n' })
+    }
+  )
+})

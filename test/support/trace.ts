@@ -1,0 +1,31 @@
+/** What goes over the netlink sockets while something runs, as `diagnostics_channel` tells. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { TracedMessage } from '../../lib/index.js'
+
+export interface Traffic<T> {
+  result: T
+  sent: TracedMessage[]
+  received: TracedMessage[]
+}
+
+/** Runs `action` and counts. A rejection is returned as the result. */
+export async function traffic<T>(action: () => Promise<T>): Promise<Traffic<T | Error>> {
+  const sent: TracedMessage[] = []
+  const received: TracedMessage[] = []
+  const onSend = (message: unknown) => sent.push(message as TracedMessage)
+  const onReceive = (message: unknown) => received.push(message as TracedMessage)
+  subscribe('linkwright:netlink:send', onSend)
+  subscribe('linkwright:netlink:receive', onReceive)
+  try {
+    const result = await action().catch((error: Error) => error)
+    return { result, sent, received }
+  } finally {
+    unsubscribe('linkwright:netlink:send', onSend)
+    unsubscribe('linkwright:netlink:receive', onReceive)
+  }
+}
+
+export const NLM_F_DUMP = 0x300
+
+/** Whether a request asks for a whole table. */
+export const isDump = (message: TracedMessage) => (message.flags & NLM_F_DUMP) === NLM_F_DUMP

@@ -1,0 +1,113 @@
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { Tap, type TapOptions } from '../../lib/index.js'
+import { needsTun } from './support/needs.js'
+import { ip, ipLink, ipLinks, openFiles } from './support/system.js'
+
+needsTun()
+
+afterEach(() => {
+  if (ipLink('undo0')) ip(undefined, 'link', 'delete', 'undo0')
+})
+
+/** That an opening fails as expected, and leaves neither link nor descriptor. */
+async function expectUndone(options: TapOptions, error: object): Promise<void> {
+  const links = ipLinks().map(link => link.ifname)
+  const files = openFiles().sort()
+  await expect(Tap.open({ name: 'undo0', ...options })).rejects.toMatchObject(error)
+  expect(ipLinks().map(link => link.ifname)).toEqual(links)
+  await expect.poll(() => openFiles().sort()).toEqual(files)
+}
+
+function makeLink(name: string, kind: string): void {
+  ip(undefined, 'link', 'add', name, 'type', kind)
+  onTestFinished(() => {
+    ip(undefined, 'link', 'delete', name)
+  })
+}
+
+describe('nothing stays after', () => {
+  test('a master that does not exist', () => expectUndone({ master: 'nobody' }, { code: 'ENODEV' }))
+
+  test('a master that takes no ports', async () => {
+    makeLink('undo-veth', 'veth')
+    await expectUndone({ queues: 4, master: 'undo-veth', mtu: 1400 }, { code: 'EOPNOTSUPP' })
+  })
+
+  test('a setting of the port that the kernel refuses', async () => {
+    makeLink('undo-br', 'bridge')
+    const port = { priority: 64 }
+    await expectUndone(
+      { master: 'undo-br', port, up: true },
+      { code: expect.stringMatching(/^E/), syscall: 'RTM_NEWLINK' }
+    )
+  })
+
+  test('an MTU that is out of range', () => expectUndone({ mtu: 20 }, { code: 'EINVAL', syscall: 'RTM_NEWLINK' }))
+
+  test('an alternative name that is taken', () => expectUndone({ altnames: ['lo'], up: true }, { code: 'EEXIST' }))
+
+  test('an alternative name that is taken, by a device that was to persist', () =>
+    expectUndone({ persist: true, altnames: ['lo'] }, { code: 'EEXIST' }))
+
+  test('an ioctl that the kernel refuses', () =>
+    expectUndone(
+      { queues: 3, vnetHeader: true, offloads: { csum: true, uso4: true } },
+      { code: 'EINVAL', syscall: 'ioctl(TUNSETOFFLOAD)' }
+    ))
+
+  test('wrong input for the link', () =>
+    expectUndone({ address: 'no:ma:c' as string }, { code: 'ERR_INVALID_ARG_VALUE' }))
+
+  test('wrong input for the port', async () => {
+    makeLink('undo-br', 'bridge')
+    const port = { colour: 'blue' } as object
+    await expectUndone({ master: 'undo-br', port }, { code: 'ERR_INVALID_ARG_VALUE' })
+  })
+
+  test('port settings without a master', () => expectUndone({ port: { isolated: true } }, { path: 'master' }))
+})
+
+describe('an aborted signal', () => {
+  test('before: nothing is begun', async () => {
+    const reason = new Error('not wanted any more')
+    await expectUndone({ signal: AbortSignal.abort(reason), up: true }, { message: reason.message })
+  })
+
+  test.each([0, 1, 2, 5])('after %i ms: nothing stays', async milliseconds => {
+    const links = ipLinks().length
+    const files = openFiles().length
+    const controller = new AbortController()
+    const opening = Tap.open({
+      name: 'undo0',
+      queues: 8,
+      mtu: 1400,
+      altnames: ['undone'],
+      persist: true,
+      up: true,
+      signal: controller.signal
+    })
+    const timer = setTimeout(() => controller.abort(new Error('late')), milliseconds)
+    const tap = await opening.catch(error => error)
+    clearTimeout(timer)
+    if (tap instanceof Tap) {
+      await tap.setPersist(false)
+      await tap.close()
+    } else expect(tap).toMatchObject({ message: 'late' })
+    expect(ipLinks().length).toBe(links)
+    await expect.poll(() => openFiles().length).toBe(files)
+  })
+})
+
+test('a persistent device that was there survives an opening that was aborted at the end', async () => {
+  await (await Tap.open({ name: 'undo0', persist: true })).close()
+  const controller = new AbortController()
+  const opening = Tap.open({
+    name: 'undo0',
+    exclusive: false,
+    persist: true,
+    altnames: ['lo'],
+    signal: controller.signal
+  })
+  await expect(opening).rejects.toMatchObject({ code: 'EEXIST' })
+  expect(ipLink('undo0')?.linkinfo?.info_data).toMatchObject({ persist: true })
+})
