@@ -6,7 +6,7 @@
 import { inspect } from 'node:util'
 import { invalidArgument } from '../errors.js'
 import { type Block, bytesOf, INDEX_ROW } from './block.js'
-import { type AnyCodec, type Codec, type InOf, type Located, type OutOf, within } from './codec.js'
+import { type AnyCodec, type Codec, type InOf, type Located, type OutOf, prefixPath } from './codec.js'
 import { hostLittleEndian } from './endian.js'
 import { NLA_F_NESTED, NLA_TYPE_MASK, type Writer } from './writer.js'
 
@@ -203,13 +203,10 @@ class CompiledEntry {
     if (this.options.optional) writer.uncertain = true
     const codec = this.codecFor(siblings)
     const type = codec.nestedFlag ? this.id | NLA_F_NESTED : this.id
-    if (!this.repeated) {
-      within(this.name, () => writer.attribute(type, () => codec.write(writer, value)))
-      return
-    }
+    if (!this.repeated) return writeAttribute(writer, this.name, type, codec, value)
     if (!Array.isArray(value)) throw invalidArgument(this.name, `an array of: ${codec.expects}`, value)
     for (const [index, element] of value.entries()) {
-      within(`${this.name}[${index}]`, () => writer.attribute(type, () => codec.write(writer, element)))
+      writeAttribute(writer, `${this.name}[${index}]`, type, codec, element)
     }
   }
 
@@ -227,6 +224,17 @@ class CompiledEntry {
       at = seek(bytes, at + ((length + 3) & ~3), end, this.id)
     }
     return values
+  }
+}
+
+/** One attribute; what is refused inside of it gets its name. Without closures: this is most of a bulk creation. */
+function writeAttribute(writer: Writer, name: string | number, type: number, codec: AnyCodec, value: unknown): void {
+  const start = writer.beginAttribute()
+  try {
+    codec.write(writer, value)
+    writer.endAttribute(start, type)
+  } catch (error) {
+    throw prefixPath(error, name)
   }
 }
 
@@ -417,7 +425,7 @@ export function listOf<I, O>(
     write(writer, values) {
       if (!Array.isArray(values)) throw invalidArgument('', this.expects, values)
       for (const [index, value] of values.entries()) {
-        within(index, () => writer.attribute(id, () => codec.write(writer, value)))
+        writeAttribute(writer, index, id, codec, value)
       }
     },
     read(data, offset, length) {

@@ -97,9 +97,19 @@ export class Writer {
 
   /** Writes one attribute around `payload`. */
   attribute(type: number, payload: () => void): void {
-    this.align()
-    const start = this.reserve(ATTRIBUTE_HEADER)
+    const start = this.beginAttribute()
     payload()
+    this.endAttribute(start, type)
+  }
+
+  /** Leaves room for the header of an attribute and returns where it is. */
+  beginAttribute(): number {
+    this.align()
+    return this.reserve(ATTRIBUTE_HEADER)
+  }
+
+  /** Completes the attribute that began at `start`. */
+  endAttribute(start: number, type: number): void {
     const length = this.length - start
     if (length > 0xffff) throw invalidArgument('', `at most ${0xffff - ATTRIBUTE_HEADER} bytes`, `${length} bytes`)
     this.setU16(start, length)

@@ -117,15 +117,8 @@ function creationAttributes(options: ResolvedOptions, peer = false): LinkIn & Re
   } as LinkIn & Record<string, unknown>
 }
 
-/** What a link is born with. */
-const ONLY_AT_CREATION = ['index', 'link', 'altnames', 'peer']
-
 /** RTM_NEWLINK on an existing link. Renaming needs the ifindex. */
 export function changeRequest(ref: string | number, options: ResolvedOptions): Request {
-  for (const name of ONLY_AT_CREATION) {
-    if (options[name] !== undefined)
-      throw invalidArgument(name, 'nothing (it can only be given at creation)', options[name])
-  }
   const { kind, attributes, data, flags } = splitOptions(options)
   const { name, master, port, netnsFd, dev } = options
   const kindData = { ...data, ...(dev === undefined ? {} : { dev }) }

@@ -20,7 +20,7 @@ import {
   notApplied,
   type ResolvedOptions
 } from './link-requests.js'
-import { plainRef, References } from './references.js'
+import { namesIn, plainRef, References } from './references.js'
 import { type WaitOptions, waitForLink } from './wait.js'
 
 export interface ListOptions extends CallOptions {
@@ -128,7 +128,8 @@ export class Links {
       if (value !== undefined) throw invalidArgument(key, 'nothing (it can only be given at creation)', value)
     }
     // Wrong input is refused before anything is looked up.
-    changeRequest(1, References.dry.resolve(changes))
+    const lookups = changes.name !== undefined || namesIn(changes).length > 0
+    if (lookups) changeRequest(1, References.dry.resolve(changes))
     // Renaming takes the ifindex: the name attribute is the new name then.
     const target = changes.name === undefined ? plainRef(ref) : await this.indexOf(ref, options)
     const references = new References(name => this.indexOf(name, options))

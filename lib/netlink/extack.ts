@@ -5,7 +5,7 @@ import { hostLittleEndian } from '../codec/endian.js'
 import { enumeration } from '../codec/enumeration.js'
 import { s64, u32, u64 } from '../codec/integers.js'
 import { bytes, string } from '../codec/strings.js'
-import { type LinkwrightError, systemError } from '../errors.js'
+import { errnoName, type LinkwrightError, systemError } from '../errors.js'
 import { NLM_F_ACK_TLVS, NLM_F_CAPPED, NLMSG_DONE, NLMSG_HEADER } from './constants.js'
 import { dataView, type Message } from './framing.js'
 import type { Request } from './request.js'
@@ -67,6 +67,12 @@ function extendedAckOf(message: Message): ExtendedAck | undefined {
     start += message.flags & NLM_F_CAPPED ? NLMSG_HEADER : (echoed + 3) & ~3
   }
   return start < message.end ? extendedAck.read(message.data, start, message.end - start) : undefined
+}
+
+/** An NLMSG_ERROR or the status of an NLMSG_DONE as a plain object, for people. */
+export function describeStatus(message: Message): Record<string, unknown> {
+  const errno = message.end - message.start >= 4 ? message.data.getInt32(message.start, hostLittleEndian) : 0
+  return { errno, ...(errno < 0 ? { code: errnoName(errno) } : {}), ...extendedAckOf(message)?.toJSON() }
 }
 
 /** What an acknowledgement says in words, for warnings on requests that succeeded. */

@@ -6,6 +6,7 @@ import diagnosticsChannel from 'node:diagnostics_channel'
 import { debuglog, inspect } from 'node:util'
 import type { Protocol } from '../rtnetlink/verbs.js'
 import { NLMSG_DONE, NLMSG_ERROR } from './constants.js'
+import { describeStatus } from './extack.js'
 import { dataView, type Message, messagesIn } from './framing.js'
 
 export interface TracedMessage {
@@ -53,6 +54,9 @@ function describe(protocol: Protocol, portId: number, message: Message): TracedM
     flags: message.flags,
     sequence: message.sequence,
     bytes: new Uint8Array(data.buffer, data.byteOffset + offset, end - offset),
-    decode: () => protocol.schemaOf(type)?.read(data, start, end).toJSON()
+    decode: () =>
+      type === NLMSG_ERROR || type === NLMSG_DONE
+        ? describeStatus(message)
+        : protocol.schemaOf(type)?.read(data, start, end).toJSON()
   }
 }
