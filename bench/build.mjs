@@ -4,17 +4,17 @@ import { join } from 'node:path'
 import { bench, cache, peers } from './paths.mjs'
 import { run } from './process.mjs'
 
-const changed = (path) => (existsSync(path) ? statSync(path).mtimeMs : 0)
-const isFresh = (target, sources) => sources.every((source) => changed(source) < changed(target))
+const changed = path => (existsSync(path) ? statSync(path).mtimeMs : 0)
+const isFresh = (target, sources) => sources.every(source => changed(source) < changed(target))
 
 /** sources: the files to compile first, then headers marked by their suffix .h */
 export async function compileC(name, sources, libraries) {
   const target = join(cache, name)
-  const files = sources.map((source) => join(bench, source))
+  const files = sources.map(source => join(bench, source))
   if (isFresh(target, files)) return target
   mkdirSync(cache, { recursive: true })
-  const units = files.filter((file) => file.endsWith('.c'))
-  await run('cc', ['-O2', '-Wall', '-Wextra', '-o', target, ...units, ...libraries.map((library) => `-l${library}`)])
+  const units = files.filter(file => file.endsWith('.c'))
+  await run('cc', ['-O2', '-Wall', '-Wextra', '-o', target, ...units, ...libraries.map(library => `-l${library}`)])
   return target
 }
 
@@ -28,7 +28,7 @@ export async function compileGo(name, directory) {
   return target
 }
 
-const loads = (name) => run(process.execPath, ['-e', `require('${name}')`], { cwd: peers })
+const loads = name => run(process.execPath, ['-e', `require('${name}')`], { cwd: peers })
 
 /** The peers' packages; without their install scripts, so an addon without a prebuild is built here. */
 export async function installPackage(name) {

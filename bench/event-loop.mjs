@@ -21,8 +21,8 @@ export async function watchEventLoop() {
     async stop() {
       await setTimeout(SOME_TICKS_MS)
       histogram.disable()
-      const delay = (percentile) => Math.max(0, histogram.percentile(percentile) - idle) / 1e6
+      const delay = percentile => Math.max(0, histogram.percentile(percentile) - idle) / 1e6
       return { eventLoopDelayP99Ms: delay(99), eventLoopDelayMaxMs: delay(100) }
-    },
+    }
   }
 }

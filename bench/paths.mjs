@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 
-const path = (relative) => fileURLToPath(new URL(relative, import.meta.url))
+const path = relative => fileURLToPath(new URL(relative, import.meta.url))
 
 export const bench = path('./')
 export const cache = path('../.cache/bench/')

@@ -11,8 +11,8 @@ const NAMES_ERROR = /Error\b|error:|failed|cannot/i
 
 // The first line that names an error, else the last one.
 function reason(stderr) {
-  const lines = stderr.split('\n').filter((line) => line.trim() && !NOISE.test(line))
-  return (lines.find((line) => NAMES_ERROR.test(line)) ?? lines.at(-1) ?? '').trim().slice(0, 300)
+  const lines = stderr.split('\n').filter(line => line.trim() && !NOISE.test(line))
+  return (lines.find(line => NAMES_ERROR.test(line)) ?? lines.at(-1) ?? '').trim().slice(0, 300)
 }
 
 function failure(error, command, timeout) {
@@ -40,7 +40,7 @@ export async function hold(command, args) {
   children.add(child)
   child.once('exit', () => children.delete(child))
   let stderr = ''
-  child.stderr.on('data', (text) => {
+  child.stderr.on('data', text => {
     stderr += text
   })
   const failed = once(child, 'close').then(() => {

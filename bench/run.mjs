@@ -34,8 +34,8 @@ function parse() {
         rounds: { type: 'string', default: '5' },
         only: { type: 'string' },
         subjects: { type: 'string' },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
+        help: { type: 'boolean', short: 'h', default: false }
+      }
     })
   } catch (error) {
     return fail(`${error.message}\n${USAGE}`)
@@ -45,9 +45,9 @@ function parse() {
 // The members of a list that were asked for by name or id; an unknown one ends the program.
 function choose(list, text, what) {
   if (text === undefined) return list
-  const wanted = text.split(',').map((name) => name.trim())
-  const known = (name) => list.some((member) => [member.id, member.name].includes(name))
-  const unknown = wanted.filter((name) => !known(name))
+  const wanted = text.split(',').map(name => name.trim())
+  const known = name => list.some(member => [member.id, member.name].includes(name))
+  const unknown = wanted.filter(name => !known(name))
   if (unknown.length) {
     fail(`no such ${what}: ${unknown.join(', ')}; there are ${list.map(({ id, name }) => id ?? name).join(', ')}`)
   }
@@ -67,7 +67,7 @@ if (process.getuid() !== 0) fail('the benchmarks need root, for network namespac
 
 for (const [signal, code] of [
   ['SIGINT', 130],
-  ['SIGTERM', 143],
+  ['SIGTERM', 143]
 ]) {
   process.once(signal, () => {
     killAll()
@@ -89,8 +89,8 @@ try {
     writeFileSync(file, `${JSON.stringify(rows, null, 2)}\n`)
   }
   // A peer may fail and the report says so; the limit and linkwright have to work.
-  const vital = subjects.filter((subject) => subject.isLimit || subject.isOurs).map((subject) => subject.name)
-  if (rows.some((row) => row.error !== undefined && vital.includes(row.subject))) process.exitCode = 1
+  const vital = subjects.filter(subject => subject.isLimit || subject.isOurs).map(subject => subject.name)
+  if (rows.some(row => row.error !== undefined && vital.includes(row.subject))) process.exitCode = 1
 } catch (error) {
   endProgress()
   killAll()

@@ -53,12 +53,12 @@ function compareChecks(checks, results) {
   }
 }
 
-const tidy = (number) => Number(number.toPrecision(6))
+const tidy = number => Number(number.toPrecision(6))
 
 // The other figures of the samples (eventLoopDelayP99Ms, ...), each as its median.
 function extras(samples) {
-  const names = Object.keys(samples[0]).filter((name) => name !== 'value' && typeof samples[0][name] === 'number')
-  return Object.fromEntries(names.map((name) => [name, tidy(median(samples.map((sample) => sample[name])))]))
+  const names = Object.keys(samples[0]).filter(name => name !== 'value' && typeof samples[0][name] === 'number')
+  return Object.fromEntries(names.map(name => [name, tidy(median(samples.map(sample => sample[name])))]))
 }
 
 function row(workload, subject, result, limit) {
@@ -66,7 +66,7 @@ function row(workload, subject, result, limit) {
   const nothing = { median: null, spread: null, rounds: 0, ratioToLimit: null }
   if (result.skipped !== undefined) return { ...identity, ...nothing, skipped: result.skipped }
   if (result.error !== undefined) return { ...identity, ...nothing, error: result.error }
-  const values = result.samples.map((sample) => sample.value)
+  const values = result.samples.map(sample => sample.value)
   const middle = median(values)
   const ratio = workload.better === 'higher' ? middle / limit : limit / middle
   return {
@@ -78,7 +78,7 @@ function row(workload, subject, result, limit) {
     better: workload.better,
     min: tidy(Math.min(...values)),
     max: tidy(Math.max(...values)),
-    ...extras(result.samples),
+    ...extras(result.samples)
   }
 }
 
@@ -90,8 +90,8 @@ export async function runSuite(suite, { workloads, subjects, rounds, quick, prog
   const rows = []
   for (const workload of workloads) {
     const results = await measureWorkload({ suite, workload, entrants, rounds, quick, progress })
-    const limitResult = results.get(subjects.find((subject) => subject.isLimit))
-    const limit = limitResult?.error ? Number.NaN : median(limitResult.samples.map((sample) => sample.value))
+    const limitResult = results.get(subjects.find(subject => subject.isLimit))
+    const limit = limitResult?.error ? Number.NaN : median(limitResult.samples.map(sample => sample.value))
     for (const subject of subjects) {
       rows.push(row(workload, subject, results.get(subject) ?? prepared.get(subject), limit))
     }

@@ -7,6 +7,6 @@ export function quantile(samples, fraction) {
   return sorted[below] + (above - sorted[below]) * (position - below)
 }
 
-export const median = (samples) => quantile(samples, 0.5)
+export const median = samples => quantile(samples, 0.5)
 
-export const interquartileRange = (samples) => quantile(samples, 0.75) - quantile(samples, 0.25)
+export const interquartileRange = samples => quantile(samples, 0.75) - quantile(samples, 0.25)

@@ -4,13 +4,13 @@ import { cpus, release } from 'node:os'
 
 const HEAD = ['subject', 'median', 'IQR', 'unit', 'of the limit', 'loop p99']
 
-const digits = (number) => (number >= 100 ? 0 : number >= 10 ? 1 : 2)
+const digits = number => (number >= 100 ? 0 : number >= 10 ? 1 : 2)
 
-const figure = (number) =>
+const figure = number =>
   number.toLocaleString('en', { minimumFractionDigits: digits(number), maximumFractionDigits: digits(number) })
 
 // Small ratios keep two digits: 0.0075x, not 0.01x.
-const multiple = (ratio) => `${ratio < 0.1 ? Number(ratio.toPrecision(2)) : ratio.toFixed(2)}x`
+const multiple = ratio => `${ratio < 0.1 ? Number(ratio.toPrecision(2)) : ratio.toFixed(2)}x`
 
 function cells(row) {
   const reason = row.skipped !== undefined ? `skipped: ${row.skipped}` : row.error && `error: ${row.error}`
@@ -20,23 +20,22 @@ function cells(row) {
   return [row.subject, figure(row.median), figure(row.spread), row.unit, ratio, delay]
 }
 
-const isText = (column) => column === 0 || column === 3
+const isText = column => column === 0 || column === 3
 
 function plain(lines) {
-  const whole = lines.filter((line) => line.length === HEAD.length)
-  const widths = HEAD.map((_, column) => Math.max(...whole.map((line) => line[column].length)))
-  widths[0] = Math.max(...lines.map((line) => line[0].length))
+  const whole = lines.filter(line => line.length === HEAD.length)
+  const widths = HEAD.map((_, column) => Math.max(...whole.map(line => line[column].length)))
+  widths[0] = Math.max(...lines.map(line => line[0].length))
   const pad = (text, column) => (isText(column) ? text.padEnd(widths[column]) : text.padStart(widths[column]))
-  const print = (line) =>
-    (line.length === HEAD.length ? line.map(pad) : [pad(line[0], 0), line[1]]).join('  ').trimEnd()
+  const print = line => (line.length === HEAD.length ? line.map(pad) : [pad(line[0], 0), line[1]]).join('  ').trimEnd()
   return lines.map(print)
 }
 
 function markdown([head, ...body]) {
   const rule = head.map((_, column) => (isText(column) ? '---' : '---:'))
-  const escaped = (text) => text.replaceAll('|', '\\|')
-  const full = (line) => [...line, ...Array(HEAD.length - line.length).fill('')]
-  return [head, rule, ...body].map((line) => `| ${full(line).map(escaped).join(' | ')} |`)
+  const escaped = text => text.replaceAll('|', '\\|')
+  const full = line => [...line, ...Array(HEAD.length - line.length).fill('')]
+  return [head, rule, ...body].map(line => `| ${full(line).map(escaped).join(' | ')} |`)
 }
 
 function machine() {
@@ -48,7 +47,7 @@ export function report(suite, rows, { rounds, quick, asMarkdown }) {
   const lines = [`${suite.name}: ${rounds} alternating rounds${quick ? ' (quick)' : ''}; ${machine()}`]
   const format = asMarkdown ? markdown : plain
   for (const workload of suite.workloads) {
-    const own = rows.filter((row) => row.workload === workload.name)
+    const own = rows.filter(row => row.workload === workload.name)
     if (!own.length) continue
     const title = `${workload.name} (${workload.better} is better)`
     lines.push('', asMarkdown ? `### ${title}\n` : title, ...format([HEAD, ...own.map(cells)]))

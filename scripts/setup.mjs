@@ -1,5 +1,6 @@
 /**
- * Makes a clean clone ready: npm packages, the addon, the library. With --system also what the tests need of the system.
+ * Makes a clean clone ready: npm packages, the addon, the library. With --system also what the tests need of the system,
+ * with --system=lint what a part of the checks needs.
  * Does only what is missing or out of date.
  */
 import { spawnSync } from 'node:child_process'
@@ -32,13 +33,17 @@ function run(command, args) {
   }
 }
 
-if (newest('package-lock.json') > newest('node_modules/.package-lock.json')) run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
-if (process.argv.includes('--system')) {
+if (newest('package-lock.json') > newest('node_modules/.package-lock.json'))
+  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
+const system = process.argv.find(argument => argument.startsWith('--system'))
+if (system) {
   const { ensureSystem } = await import('./system.mjs')
-  await ensureSystem()
+  const [, features] = system.split('=')
+  await ensureSystem(features?.split(','))
 }
 const binary = 'build/Release/linkwright.node'
-if (newest('native', 'binding.gyp') > newest(binary)) run('npx', ['--no-install', 'node-gyp', existsSync(at('build/Makefile')) ? 'build' : 'rebuild'])
+if (newest('native', 'binding.gyp') > newest(binary))
+  run('npx', ['--no-install', 'node-gyp', existsSync(at('build/Makefile')) ? 'build' : 'rebuild'])
 if (newest('lib', 'tsconfig.json', 'tsconfig.build.json', 'scripts/kinds.mjs') > newest('dist')) {
   run(process.execPath, ['scripts/kinds.mjs'])
   run('npx', ['--no-install', 'tsc', '-p', 'tsconfig.build.json'])

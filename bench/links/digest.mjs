@@ -9,29 +9,29 @@ function stateNumber(state) {
   return number
 }
 
-const macBytes = (mac) => (typeof mac === 'string' ? Buffer.from(mac.replaceAll(':', ''), 'hex') : mac)
+const macBytes = mac => (typeof mac === 'string' ? Buffer.from(mac.replaceAll(':', ''), 'hex') : mac)
 
 export function digest(rows) {
   const mac = Buffer.alloc(6)
   for (const row of rows) for (const [i, byte] of macBytes(row.mac).entries()) mac[i] ^= byte
   return [
     `links=${rows.length}`,
-    `names=${sum(rows, (row) => row.name.length)}`,
-    `indexes=${sum(rows, (row) => row.index)}`,
-    `states=${sum(rows, (row) => stateNumber(row.state))}`,
-    `masters=${sum(rows, (row) => row.master ?? 0)}`,
-    `mac=${mac.toString('hex')}`,
+    `names=${sum(rows, row => row.name.length)}`,
+    `indexes=${sum(rows, row => row.index)}`,
+    `states=${sum(rows, row => stateNumber(row.state))}`,
+    `masters=${sum(rows, row => row.master ?? 0)}`,
+    `mac=${mac.toString('hex')}`
   ].join(' ')
 }
 
 // `ip -json` names the master where netlink gives its index.
 export function rowsOfIpJson(links) {
-  const indexes = new Map(links.map((link) => [link.ifname, link.ifindex]))
-  return links.map((link) => ({
+  const indexes = new Map(links.map(link => [link.ifname, link.ifindex]))
+  return links.map(link => ({
     name: link.ifname,
     index: link.ifindex,
     state: link.operstate,
     master: indexes.get(link.master),
-    mac: link.address,
+    mac: link.address
   }))
 }

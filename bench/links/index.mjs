@@ -17,7 +17,7 @@ class Arena {
     this.#quick = quick
   }
 
-  #size = (sizes) => sizes[this.#quick ? 'quick' : 'full']
+  #size = sizes => sizes[this.#quick ? 'quick' : 'full']
 
   async #census() {
     return JSON.parse(await this.#sandbox.run(this.#helper, ['census', this.#workload.kind]))

@@ -10,9 +10,9 @@ export const GET_LINKS = 100
 // What a run returned, as the text that must be the same for all subjects.
 const checks = {
   'create-delete': () => '',
-  get: (indexes) => `indexes=${indexes.slice(0, GET_LINKS).reduce((sum, index) => sum + index, 0)}`,
+  get: indexes => `indexes=${indexes.slice(0, GET_LINKS).reduce((sum, index) => sum + index, 0)}`,
   'create-batch': () => '',
-  dump: digest,
+  dump: digest
 }
 
 /**
@@ -21,7 +21,7 @@ const checks = {
  */
 export async function measure(subject) {
   const [name, countText, kind, helper] = process.argv.slice(2)
-  const workload = workloads.find((each) => each.name === name)
+  const workload = workloads.find(each => each.name === name)
   const count = Number(countText)
   const context = await subject.open?.()
   const run = () => subject[name](context, count, kind)

@@ -9,7 +9,7 @@ const SOURCES = ['limit/links.c', 'limit/topology.c', 'limit/rtnl.c', 'limit/top
 
 export const compileLimit = () => compileC('links-limit', SOURCES, ['mnl'])
 
-const node = (script) => [process.execPath, join(bench, script)]
+const node = script => [process.execPath, join(bench, script)]
 
 export const subjects = [
   { id: 'linkwright', name: 'linkwright', isOurs: true, prepare: () => node('subjects/linkwright.mjs') },
@@ -20,12 +20,12 @@ export const subjects = [
     async prepare() {
       await run('ip', ['-Version'])
       return node('peers/ip-batch.mjs')
-    },
+    }
   },
   {
     id: 'vishvananda',
     name: 'vishvananda/netlink (Go)',
-    prepare: async () => [await compileGo('links-vishvananda', 'peers/vishvananda')],
+    prepare: async () => [await compileGo('links-vishvananda', 'peers/vishvananda')]
   },
   {
     id: 'pyroute2',
@@ -34,7 +34,7 @@ export const subjects = [
     async prepare() {
       await run('/usr/bin/python3', ['-c', 'import pyroute2'])
       return ['/usr/bin/python3', join(bench, 'peers/pyroute2_links.py')]
-    },
+    }
   },
   {
     id: 'netlink',
@@ -42,7 +42,7 @@ export const subjects = [
     async prepare() {
       await installPackage('netlink')
       return node('peers/netlink.mjs')
-    },
+    }
   },
   {
     id: 'iproute',
@@ -51,6 +51,6 @@ export const subjects = [
     async prepare() {
       await installPackage('iproute')
       return node('peers/iproute.mjs')
-    },
-  },
+    }
+  }
 ]

@@ -11,7 +11,7 @@ export const workloads = [
     count: { full: 25, quick: 5 }, // a deletion waits 15-20 ms for RCU
     value: rate,
     creates: true,
-    leaves: false,
+    leaves: false
   },
   {
     name: 'get',
@@ -20,7 +20,7 @@ export const workloads = [
     kind,
     count: { full: 20_000, quick: 1_000 },
     setup: { full: 100, quick: 100 }, // get0 ... get99, asked for in turn
-    value: rate,
+    value: rate
   },
   {
     name: 'create-batch',
@@ -30,7 +30,7 @@ export const workloads = [
     count: { full: 1_000, quick: 200 },
     value: rate,
     creates: true,
-    leaves: true,
+    leaves: true
   },
   {
     name: 'dump',
@@ -39,6 +39,6 @@ export const workloads = [
     kind,
     count: { full: 5, quick: 2 }, // dumps per run; the value is the time of one
     setup: { full: 4_000, quick: 1_000 },
-    value: (count, seconds) => (seconds * 1000) / count,
-  },
+    value: (count, seconds) => (seconds * 1000) / count
+  }
 ]

@@ -18,15 +18,15 @@ await measure({
   'create-delete': (_, count, kind) => ip(lines(count, () => `link add one type ${kind}\nlink del one`)),
 
   async get(_, count) {
-    const output = await ip(lines(count, (i) => `link show dev get${i % GET_LINKS}`))
-    return Array.from(output.matchAll(/^(\d+): /gm), (match) => Number(match[1]))
+    const output = await ip(lines(count, i => `link show dev get${i % GET_LINKS}`))
+    return Array.from(output.matchAll(/^(\d+): /gm), match => Number(match[1]))
   },
 
-  'create-batch': (_, count, kind) => ip(lines(count, (i) => `link add batch${i} type ${kind}`)),
+  'create-batch': (_, count, kind) => ip(lines(count, i => `link add batch${i} type ${kind}`)),
 
   async dump(_, count) {
     let rows = []
     for (let i = 0; i < count; i++) rows = rowsOfIpJson(JSON.parse(await ip(['link show'], '-json')))
     return rows
-  },
+  }
 })

@@ -32,5 +32,5 @@ await measure({
     let rows = []
     for (let i = 0; i < count; i++) rows = rowsOfIpJson(await link.show())
     return rows
-  },
+  }
 })

@@ -11,12 +11,12 @@ const create = (socket, name, kind) =>
   socket.newLink(
     {},
     { ifname: name, linkinfo: Buffer.concat(formatAttribute({ type: INFO_KIND, data: Buffer.from(kind) })) },
-    { flags: FlagsNew.CREATE | FlagsNew.EXCL },
+    { flags: FlagsNew.CREATE | FlagsNew.EXCL }
   )
 
 await measure({
   open: () => createRtNetlink(),
-  close: (socket) => socket.socket.close(),
+  close: socket => socket.socket.close(),
 
   async 'create-delete'(socket, count, kind) {
     for (let i = 0; i < count; i++) {
@@ -50,9 +50,9 @@ await measure({
         index: data.index,
         state: attrs.operstate,
         master: attrs.master,
-        mac: attrs.address,
+        mac: attrs.address
       }))
     }
     return rows
-  },
+  }
 })

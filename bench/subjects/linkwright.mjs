@@ -7,7 +7,7 @@ await measure({
     return Netlink.open() // [API]
   },
 
-  close: (net) => net[Symbol.asyncDispose](), // [API]
+  close: net => net[Symbol.asyncDispose](), // [API]
 
   async 'create-delete'(net, count, kind) {
     for (let i = 0; i < count; i++) {
@@ -40,5 +40,5 @@ await measure({
       }
     }
     return rows
-  },
+  }
 })

@@ -203,7 +203,10 @@ class CompiledEntry {
     if (this.options.optional) writer.uncertain = true
     const codec = this.codecFor(siblings)
     const type = codec.nestedFlag ? this.id | NLA_F_NESTED : this.id
-    if (!this.repeated) return writeAttribute(writer, this.name, type, codec, value)
+    if (!this.repeated) {
+      writeAttribute(writer, this.name, type, codec, value)
+      return
+    }
     if (!Array.isArray(value)) throw invalidArgument(this.name, `an array of: ${codec.expects}`, value)
     for (const [index, element] of value.entries()) {
       writeAttribute(writer, `${this.name}[${index}]`, type, codec, element)

@@ -7,7 +7,8 @@ import { s32, u16, u32 } from '../codec/integers.js'
 export const macvlanData = {
   /**
    * How the links on one lower device reach each other. The kernel's own default is vepa.
-   * - `private`: not at all; frames between them are dropped even when the switch sends them back.
+   * - `private`: not at all. Of what a reflecting switch sends back, broadcasts and multicasts are dropped, so that ARP
+   *   and neighbour discovery fail; unicast frames come in, so a guest that knows the address of another reaches it.
    * - `vepa`: by way of the external switch only, which has to reflect frames (802.1Qbg).
    * - `bridge`: directly, as on a bridge. Still no path to the host itself.
    * - `passthru`: one link takes the lower device over, with its MAC address and in promiscuous mode; no siblings.

@@ -18,10 +18,14 @@ exec </dev/ttyS1 >/dev/ttyS1
 stty raw -echo
 printf '\036ready\n'
 # A request is one line: a mark, seconds, and a script in base64. The mark encloses what the script prints.
-while read -r mark seconds script; do
-  echo "$script" | base64 -d >/tmp/script
-  printf '\036%s\n' "$mark"
-  timeout -s KILL "$seconds" sh /tmp/script </dev/null 2>&1
-  printf '\036%s %s\n' "$mark" "$?"
-done
+# The shell that reads must not be the first process: busybox starts `read` over, without what it has of the line, when a
+# child ends, and the first process gets the orphans of all others (the timer of each `timeout`).
+(
+  while read -r mark seconds script; do
+    echo "$script" | base64 -d >/tmp/script
+    printf '\036%s\n' "$mark"
+    timeout -s KILL "$seconds" sh /tmp/script </dev/null 2>&1
+    printf '\036%s %s\n' "$mark" "$?"
+  done
+)
 poweroff -f

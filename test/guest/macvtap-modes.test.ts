@@ -101,15 +101,15 @@ describe('private', () => {
     }
   })
 
-  test('nor when they know each other’s address', { timeout: 120_000 }, async () => {
+  test('their own frames are stopped, those that a switch sends back are not', { timeout: 120_000 }, async () => {
     const { first, second, modes } = given()
     const { wire, links } = modes.private
+    // Without a question to all, which the kernel drops on its way back.
     await first.check(`arp -s ${wire.host(3)} ${links[1].card.mac}`)
     await second.check(`arp -s ${wire.host(2)} ${links[0].card.mac}`)
     await Promise.all([expectSilence(first, wire.host(3)), expectSilence(second, wire.host(2))])
     await reflect('private', true)
-    console.log('private, arp, reflect', await pings(first, wire.host(3), { wait: 2 }))
-    await reflect('private', false)
+    await expectReach(first, wire.host(3))
   })
 })
 

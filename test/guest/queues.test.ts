@@ -55,7 +55,6 @@ test.for([
   )
   expect(lost).toBe('')
   const after = await interrupts(guest, card)
-  console.log(before, after)
   for (const ring of ['input.0', 'input.1']) expect(after[ring], ring).toBeGreaterThan((before[ring] as number) + 5)
 })
 

@@ -8,7 +8,7 @@ describe('an unprivileged user', () => {
     if (!canRun(AS_NOBODY)) skip('setpriv does not work here')
     const { stdout, stderr } = runScript(
       `
-      await using net = await lib.Netlink.open()
+      const net = await lib.Netlink.open()
       const failure = await net.links.create({ kind: 'bridge', name: 'br0' }).catch(error => error)
       const { code, errno, syscall, link, diagnosis } = failure
       console.log(JSON.stringify({ names: (await net.links.list()).map(link => link.name), code, errno, syscall, link, diagnosis }))
@@ -41,7 +41,7 @@ describe('an unprivileged user', () => {
     const { stdout, stderr, status } = runScript(
       `
       import { execFileSync } from 'node:child_process'
-      await using net = await lib.Netlink.open()
+      const net = await lib.Netlink.open()
       await net.links.create({ kind: 'bridge', name: 'br0', up: true })
       await net.links.create({ kind: 'veth', name: 'a', master: 'br0', up: true, peer: { name: 'b', up: true } })
       await net.links.create({ kind: 'macvtap', name: 'm', link: 'b', mode: 'private', up: true })

@@ -2,7 +2,7 @@ import { closeSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { FdServer, FdSocket } from '../../lib/index.js'
-import { askDescriptor } from './support/descriptor.js'
+import { askDescriptors } from './support/descriptor.js'
 import { openTap } from './support/devices.js'
 import { needsTun, tempFolder } from './support/needs.js'
 
@@ -27,7 +27,7 @@ async function serveApi(server: FdServer): Promise<Seen | undefined> {
     expect(more?.fds).toEqual([])
     text += new TextDecoder().decode(more?.data)
   }
-  const told = first.fds.map(askDescriptor)
+  const told = askDescriptors(first.fds)
   for (const fd of first.fds) closeSync(fd)
   await socket.send('HTTP/1.1 200 OK\r\nServer: fake\r\nContent-Length: 2\r\n\r\n{}')
   socket.close()

@@ -1,7 +1,7 @@
 import { existsSync, readlinkSync, statSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { answerFrame } from '../support/frames.js'
-import { askDescriptor } from './support/descriptor.js'
+import { askDescriptor, askDescriptors } from './support/descriptor.js'
 import { openMacvtap, openNetlink } from './support/devices.js'
 import { respond } from './support/io.js'
 import { ping } from './support/kernel-stack.js'
@@ -93,7 +93,7 @@ test('in another namespace, while the process stays in its own', async () => {
   const before = readlinkSync('/proc/thread-self/ns/net')
   const link = makeLink('away0', freshIndex(), '02:00:00:00:03:03')
   const direct = await openMacvtap('away0', { netns: link.netns, queues: 2, vnetHeader: 12 })
-  expect(direct.fds.map(fd => askDescriptor(fd).name)).toEqual(['away0', 'away0'])
+  expect(askDescriptors(direct.fds).map(({ name }) => name)).toEqual(['away0', 'away0'])
   expect(ipLink('away0')).toBeUndefined()
   expect(readlinkSync('/proc/thread-self/ns/net')).toBe(before)
 })

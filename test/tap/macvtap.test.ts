@@ -1,12 +1,12 @@
 import { chmodSync, existsSync, readdirSync, statSync, unlinkSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { Macvtap } from '../../lib/index.js'
-import { askDescriptor } from './support/descriptor.js'
+import { askDescriptor, askDescriptors } from './support/descriptor.js'
 import { openMacvtap, openNetlink, openTap } from './support/devices.js'
 import { addMacvtap, createLower } from './support/lower.js'
 import { needsMacvtap } from './support/needs.js'
 import { createNetns } from './support/netns.js'
-import { freshIndex, ip, ipLink, openFiles, sysfs } from './support/system.js'
+import { freshIndex, ip, ipLink, newFiles, openFiles, sysfs } from './support/system.js'
 
 const IFF_MULTI_QUEUE = 0x100
 const IFF_VNET_HDR = 0x4000
@@ -104,8 +104,7 @@ describe('queues', () => {
     const { name } = makeLink()
     const direct = await openMacvtap(name, { queues })
     expect(direct.fds).toHaveLength(queues)
-    for (const fd of direct.fds) {
-      const told = askDescriptor(fd)
+    for (const told of askDescriptors(direct.fds)) {
       expect(told.name).toBe(name)
       expect(Boolean((told.flags ?? 0) & IFF_MULTI_QUEUE)).toBe(queues > 1)
     }
@@ -115,13 +114,13 @@ describe('queues', () => {
     const { name } = makeLink()
     const direct = await openMacvtap(name, { queues: 256 })
     expect(direct.fds).toHaveLength(256)
-    const before = openFiles().length
+    const before = openFiles()
     await expect(Macvtap.open(name)).rejects.toMatchObject({
       code: 'EBUSY',
       link: name,
       diagnosis: 'all 256 queues of the link are open'
     })
-    expect(openFiles().length).toBe(before)
+    expect(newFiles(before)).toEqual([])
     await expect(Macvtap.open(name, { queues: 257 })).rejects.toMatchObject({ path: 'queues' })
   })
 })
@@ -143,19 +142,18 @@ describe('virtio-net header', () => {
   ])('%s, on each queue: %i bytes', async (vnetHeader, size) => {
     const { name } = makeLink()
     const direct = await openMacvtap(name, { queues: 3, vnetHeader })
-    for (const fd of direct.fds) {
-      const told = askDescriptor(fd)
+    for (const told of askDescriptors(direct.fds)) {
       expect((told.flags ?? 0) & IFF_VNET_HDR).toBe(IFF_VNET_HDR)
       expect(told.vnetHeaderSize).toBe(size)
     }
     await direct.setVnetHeaderSize(64)
-    expect(direct.fds.map(fd => askDescriptor(fd).vnetHeaderSize)).toEqual([64, 64, 64])
+    expect(askDescriptors(direct.fds).map(({ vnetHeaderSize }) => vnetHeaderSize)).toEqual([64, 64, 64])
   })
 
   test('byte order', async () => {
     const { name } = makeLink()
     const direct = await openMacvtap(name, { queues: 2, vnetHeader: true, vnetEndian: 'little' })
-    expect(direct.fds.map(fd => askDescriptor(fd).littleEndian)).toEqual([1, 1])
+    expect(askDescriptors(direct.fds).map(({ littleEndian }) => littleEndian)).toEqual([1, 1])
   })
 })
 
@@ -217,16 +215,16 @@ describe('the node', () => {
 
 test('an aborted signal opens nothing', async () => {
   const { name } = makeLink()
-  const before = openFiles().length
+  const before = openFiles()
   const signal = AbortSignal.abort(new Error('not wanted any more'))
   await expect(Macvtap.open(name, { signal })).rejects.toThrow('not wanted any more')
-  expect(openFiles().length).toBe(before)
+  expect(newFiles(before)).toEqual([])
 })
 
 test('a failure in the middle closes what was opened', async () => {
   const { name } = makeLink()
-  const before = openFiles().length
+  const before = openFiles()
   const offloads = { csum: true, tso4: true, udpTunnelGso: true }
   await expect(Macvtap.open(name, { queues: 4, vnetHeader: true, offloads })).rejects.toMatchObject({ code: 'EINVAL' })
-  expect(openFiles().length).toBe(before)
+  expect(newFiles(before)).toEqual([])
 })

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Tap } from '../../lib/index.js'
 import { openTap } from './support/devices.js'
-import { needsTun } from './support/needs.js'
+import { isInitialRoot, needsTun } from './support/needs.js'
 import { ip, ipLink, PYTHON, sysfs } from './support/system.js'
 
 const UID = 54321
@@ -13,7 +13,7 @@ const OTHER = 54399
 needsTun()
 
 beforeEach(context => {
-  context.skip(process.getuid?.() !== 0, 'takes root to become other users')
+  context.skip(!isInitialRoot(), 'takes root to become other users')
 })
 
 afterEach(() => {

@@ -35,8 +35,7 @@ async function sendAndCount(link: string, fds: number[], expected: number): Prom
   return counts(watched)
 }
 
-test.each([0, 1, 2])('a steering program sends all to queue %i', async (queue, ...rest) => {
-  const context = rest[0] as unknown as TestContext
+test.for([0, 1, 2])('a steering program sends all to queue %i', async (queue, context) => {
   const steeringProgram = await load(context, queue)
   const tap = await openTap({ name: 'steer0', queues: 3, up: true, steeringProgram })
   const expected = [0, 0, 0]

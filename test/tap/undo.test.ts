@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { Tap, type TapOptions } from '../../lib/index.js'
 import { needsTun } from './support/needs.js'
-import { ip, ipLink, ipLinks, openFiles } from './support/system.js'
+import { ip, ipLink, ipLinks, newFiles, openFiles } from './support/system.js'
 
 needsTun()
 
@@ -12,10 +12,10 @@ afterEach(() => {
 /** That an opening fails as expected, and leaves neither link nor descriptor. */
 async function expectUndone(options: TapOptions, error: object): Promise<void> {
   const links = ipLinks().map(link => link.ifname)
-  const files = openFiles().sort()
+  const before = openFiles()
   await expect(Tap.open({ name: 'undo0', ...options })).rejects.toMatchObject(error)
   expect(ipLinks().map(link => link.ifname)).toEqual(links)
-  await expect.poll(() => openFiles().sort()).toEqual(files)
+  await expect.poll(() => newFiles(before)).toEqual([])
 }
 
 function makeLink(name: string, kind: string): void {
@@ -75,7 +75,7 @@ describe('an aborted signal', () => {
 
   test.each([0, 1, 2, 5])('after %i ms: nothing stays', async milliseconds => {
     const links = ipLinks().length
-    const files = openFiles().length
+    const before = openFiles()
     const controller = new AbortController()
     const opening = Tap.open({
       name: 'undo0',
@@ -94,20 +94,26 @@ describe('an aborted signal', () => {
       await tap.close()
     } else expect(tap).toMatchObject({ message: 'late' })
     expect(ipLinks().length).toBe(links)
-    await expect.poll(() => openFiles().length).toBe(files)
+    await expect.poll(() => newFiles(before)).toEqual([])
   })
 })
 
-test('a persistent device that was there survives an opening that was aborted at the end', async () => {
-  await (await Tap.open({ name: 'undo0', persist: true })).close()
-  const controller = new AbortController()
-  const opening = Tap.open({
-    name: 'undo0',
-    exclusive: false,
-    persist: true,
-    altnames: ['lo'],
-    signal: controller.signal
+describe('a persistent device that was there', () => {
+  test('survives an opening that failed', async () => {
+    await (await Tap.open({ name: 'undo0', persist: true })).close()
+    const opening = Tap.open({ name: 'undo0', exclusive: false, persist: true, altnames: ['lo'] })
+    await expect(opening).rejects.toMatchObject({ code: 'EEXIST' })
+    expect(ipLink('undo0')?.linkinfo?.info_data).toMatchObject({ persist: true })
   })
-  await expect(opening).rejects.toMatchObject({ code: 'EEXIST' })
-  expect(ipLink('undo0')?.linkinfo?.info_data).toMatchObject({ persist: true })
+
+  test.each([true, false])('survives one that was aborted as the last thing, with persist: %s', async persist => {
+    await (await Tap.open({ name: 'undo0', persist: true })).close()
+    let looks = 0
+    const throwIfAborted = () => {
+      if (++looks === 2) throw new Error('aborted at the end')
+    }
+    const signal = { throwIfAborted } as AbortSignal
+    await expect(Tap.open({ name: 'undo0', exclusive: false, persist, signal })).rejects.toThrow('aborted at the end')
+    expect(ipLink('undo0')?.linkinfo?.info_data).toMatchObject({ persist: true })
+  })
 })

@@ -1,13 +1,13 @@
 import { existsSync, readlinkSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { openVhostNet } from '../../lib/index.js'
-import { openFiles } from './support/system.js'
+import { newFiles, openFiles } from './support/system.js'
 
 const present = existsSync('/dev/vhost-net')
 
 test('without vhost-net: a typed error that says what to do', context => {
   context.skip(present, 'this kernel has /dev/vhost-net')
-  const before = openFiles().length
+  const before = openFiles()
   expect(() => openVhostNet(2)).toThrow(
     expect.objectContaining({
       name: 'LinkwrightError',
@@ -17,7 +17,7 @@ test('without vhost-net: a typed error that says what to do', context => {
       diagnosis: 'the vhost_net module is missing: modprobe vhost_net'
     })
   )
-  expect(openFiles().length).toBe(before)
+  expect(newFiles(before)).toEqual([])
 })
 
 test('one descriptor for each queue', async context => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { Tap, Tun } from '../../lib/index.js'
 import { arpRequest } from '../support/frames.js'
-import { askDescriptor } from './support/descriptor.js'
+import { askDescriptor, askDescriptors } from './support/descriptor.js'
 import { openTap } from './support/devices.js'
 import { nextFrame } from './support/io.js'
 import { sendRaw } from './support/kernel-stack.js'
@@ -45,7 +45,7 @@ describe('size', () => {
   test('it is changed while open, for all queues', async () => {
     const tap = await openTap({ name: 'vnet0', vnetHeader: true, queues: 2 })
     await tap.setVnetHeaderSize(12)
-    expect(tap.fds.map(fd => askDescriptor(fd).vnetHeaderSize)).toEqual([12, 12])
+    expect(askDescriptors(tap.fds).map(({ vnetHeaderSize }) => vnetHeaderSize)).toEqual([12, 12])
   })
 
   test.each([0, 9, 300, 10.5])('%d is refused', async vnetHeader => {

@@ -1,5 +1,5 @@
 /** What the types promise, checked by `tsc`: never run. */
-import { type Link, Netlink, Tap } from '../../lib/index.js'
+import { type Link, type Netlink, Tap } from '../../lib/index.js'
 
 export async function typed(net: Netlink): Promise<void> {
   const bridge = await net.links.create({ kind: 'bridge', name: 'br0', stp: false, up: true })

@@ -33,11 +33,11 @@ export async function pings(
   return Number(answered)
 }
 
-/** Fails unless all pings are answered; a machine under load may lose some at first. */
+/** Fails unless all pings are answered. Those that wait for an ARP request of before are lost when it is given up. */
 export async function expectReach(from: Station, ...targets: string[]): Promise<void> {
   for (const to of targets) {
     let answered = 0
-    for (let attempt = 0; answered < PINGS && attempt < 3; attempt++) answered = await pings(from, to)
+    for (let attempt = 0; answered < PINGS && attempt < 6; attempt++) answered = await pings(from, to, { wait: 3 })
     expect(answered, `answers from ${to}`).toBe(PINGS)
   }
 }

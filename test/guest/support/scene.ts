@@ -1,6 +1,8 @@
 /** What the tests of a file play on: links and guests here, and a namespace on the other end of each wire. */
 import { accessSync, constants, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
 import {
   type CreateLink,
@@ -119,7 +121,9 @@ export class Scene {
     }
     this.net.close()
     expect(failures).toEqual([])
-    await expect.poll(traces, { timeout: 5000 }).toEqual(this.#before)
+    // Namespaces take their links along some time later.
+    for (let attempt = 0; attempt < 50 && !isDeepStrictEqual(traces(), this.#before); attempt++) await delay(100)
+    expect(traces()).toEqual(this.#before)
     expect(this.#nodes.filter(node => existsSync(node))).toEqual([])
     expect(this.#guests.filter(pid => existsSync(`/proc/${pid}`))).toEqual([])
   }

@@ -1,4 +1,4 @@
-/** What a descriptor says of itself to another program that it is handed to. */
+/** What descriptors say of themselves to another program that they are handed to. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { PYTHON } from './system.js'
@@ -16,9 +16,16 @@ export interface Told {
   features: number | string
 }
 
-export function askDescriptor(fd: number): Told {
+export function askDescriptors(fds: number[]): Told[] {
   const script = fileURLToPath(new URL('descriptor.py', import.meta.url))
-  const { stdout, stderr } = spawnSync(PYTHON, [script], { stdio: ['ignore', 'pipe', 'pipe', fd], encoding: 'utf8' })
+  const { stdout, stderr } = spawnSync(PYTHON, [script, String(fds.length)], {
+    stdio: ['ignore', 'pipe', 'pipe', ...fds],
+    encoding: 'utf8'
+  })
   if (!stdout) throw new Error(stderr)
   return JSON.parse(stdout)
+}
+
+export function askDescriptor(fd: number): Told {
+  return askDescriptors([fd])[0] as Told
 }

@@ -1,59 +1,49 @@
 /** What a file's tests cannot do without. They are skipped, with the reason, where it is missing. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, onTestFinished } from 'vitest'
-import { Macvtap, Netlink, Tap } from '../../../lib/index.js'
+import { PYTHON } from './system.js'
 
-/** What the system refuses or does not have; anything else is a bug. */
-const REFUSED = ['EACCES', 'EPERM', 'ENOENT', 'ENODEV', 'ENXIO', 'EOPNOTSUPP']
+const TRY_TUN = `
+import fcntl, os, struct
+fd = os.open("/dev/net/tun", os.O_RDWR)
+fcntl.ioctl(fd, 0x400454CA, struct.pack("16sH22x", b"", 0x1002))
+`
 
-/** Why the system refuses something here, or `undefined`. */
-async function whyNot(attempt: () => Promise<unknown>): Promise<string | undefined> {
-  try {
-    await attempt()
-    return undefined
-  } catch (error) {
-    const { code = '', message } = error as { code?: string; message: string }
-    if (!REFUSED.includes(code)) throw error
-    return message
-  }
+/** Why a program fails here, in its own words, or `undefined`. Not asked of linkwright: its bugs are no reason to skip. */
+function whyNot(command: string, ...args: string[]): string | undefined {
+  const { status, stderr } = spawnSync(command, args, { encoding: 'utf8' })
+  return status === 0 ? undefined : (stderr.trim().split('\n').at(-1) ?? `${command} failed`)
 }
 
-let tun: Promise<string | undefined> | undefined
-let macvtap: Promise<string | undefined> | undefined
+/** Whether root is really root, and not that of a user namespace: device nodes belong to it. */
+export function isInitialRoot(): boolean {
+  return process.getuid?.() === 0 && /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'))
+}
+
+let tun: { reason: string | undefined } | undefined
+let macvtap: { reason: string | undefined } | undefined
 
 /** Every test of the file needs TAP devices. */
 export function needsTun(): void {
-  beforeEach(async context => {
-    tun ??= whyNot(async () => (await Tap.open()).close())
-    const reason = await tun
-    context.skip(reason !== undefined, reason)
+  beforeEach(context => {
+    tun ??= { reason: whyNot(PYTHON, '-c', TRY_TUN) }
+    context.skip(tun.reason !== undefined, `no TUN: ${tun.reason}`)
   })
 }
 
 /** Every test of the file needs to open macvtap links. */
 export function needsMacvtap(): void {
-  beforeEach(async context => {
-    macvtap ??= whyNot(openMacvtap)
-    const reason = await macvtap
-    context.skip(reason !== undefined, reason)
+  beforeEach(context => {
+    macvtap ??= { reason: isInitialRoot() ? whyNot('sh', '-c', TRY_MACVTAP) : 'the nodes belong to root' }
+    context.skip(macvtap.reason !== undefined, `no macvtap: ${macvtap.reason}`)
   })
 }
 
-async function openMacvtap(): Promise<void> {
-  const net = await Netlink.open({ netns: { new: true } })
-  try {
-    await net.links.create({ kind: 'veth', name: 'lower', peer: { name: 'peer' } })
-    await net.links.create({ kind: 'macvtap', name: 'probe', link: 'lower', mode: 'bridge' })
-    const own = await net.openNetns()
-    const [fd = -1] = own.fds
-    await (await Macvtap.open('probe', { netns: { fd } })).close()
-    await own.close()
-  } finally {
-    net.close()
-  }
-}
+const TRY_MACVTAP =
+  'unshare --net sh -c "ip link add lower type veth && ip link add link lower type macvtap mode bridge"'
 
 /** A folder that is gone with the test, with a short path: those of sockets may have 107 bytes. */
 export function tempFolder(): string {

@@ -77,6 +77,16 @@ export function openFiles(): string[] {
   return files
 }
 
+/** Those that were not open before. What is gone since does not count: closing takes a while. */
+export function newFiles(before: string[]): string[] {
+  const old = [...before]
+  return openFiles().filter(file => {
+    const at = old.indexOf(file)
+    if (at >= 0) old.splice(at, 1)
+    return at < 0
+  })
+}
+
 /** `iff:` of /proc/self/fdinfo: the device that a descriptor of /dev/net/tun is attached to. */
 export function fdInfoName(fd: number): string | undefined {
   return /^iff:\s*(\S+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1]

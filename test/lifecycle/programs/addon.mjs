@@ -1,6 +1,6 @@
 /**
  * Everything the addon offers, once, without the library above it.
- * unshare -n -m --propagation private sh -c 'mount -t sysfs sysfs /sys; node test/lifecycle/native-smoke.mjs'
+ * unshare -n -m --propagation private sh -c 'mount -t sysfs sysfs /sys; node test/lifecycle/programs/addon.mjs'
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -10,8 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { isMainThread, Worker, workerData } from 'node:worker_threads'
 
-const path =
-  process.env.LINKWRIGHT_ADDON ?? fileURLToPath(new URL('../../build/Release/linkwright.node', import.meta.url))
+const path = fileURLToPath(new URL('../../../build/Release/linkwright.node', import.meta.url))
 const addon = createRequire(import.meta.url)(path)
 
 const [REQUEST, ACK, ECHO, ROOT, EXCL, CREATE, DUMP] = [1, 4, 8, 0x100, 0x200, 0x400, 0x300]
@@ -86,7 +85,7 @@ if (!isMainThread) {
   const socket = await addon.openNetlink(0, -1, 0)
   if (workerData === 'batch')
     socket.exchange(Buffer.concat(Array.from({ length: 300 }, (_, i) => link(`w${i}`, 'bridge'))), false, true)
-  if (workerData === 'dump') for (let i = 0; i < 50; i++) socket.dump(dumpLinks(), true)
+  if (workerData === 'dump') for (let i = 0; i < 50; i++) socket.dump(dumpLinks(), true, 0)
   if (workerData === 'tap') {
     const taps = await Promise.all(Array.from({ length: 8 }, () => openTap({ name: 'wt%d' })))
     const poller = addon.createPoller(taps[0].descriptors.fds[0], () => {})
@@ -122,18 +121,18 @@ const tests = {
   async dump() {
     const socket = await addon.openNetlink(0, -1, 0)
     assert.ok(socket.portId > 0 && socket.receiveBuffer >= 1 << 20)
-    const { id, result } = socket.dump(dumpLinks(), true)
+    const { id, result } = socket.dump(dumpLinks(), true, 0)
     assert.equal(typeof id, 'number')
     const { status, replies, interrupted, firstSequence } = await result
     assert.deepEqual([...status], [0])
     assert.equal(interrupted, false)
     const seen = [...messages(replies)]
     assert.ok(seen.length >= 1 && seen.every(m => m.type === NEWLINK && m.seq === firstSequence))
-    const bad = await socket.dump(message(250, REQUEST | DUMP, ifinfomsg()), true).result
+    const bad = await socket.dump(message(250, REQUEST | DUMP, ifinfomsg()), true, 0).result
     assert.equal(bad.status[0], -95)
     socket.close()
     socket.close()
-    assert.throws(() => socket.dump(dumpLinks(), true), { code: 'EBADF', errno: -9 })
+    assert.throws(() => socket.dump(dumpLinks(), true, 0), { code: 'EBADF', errno: -9 })
   },
   async batch() {
     const socket = await addon.openNetlink(0, -2, 0)
@@ -142,7 +141,7 @@ const tests = {
     )
     const { status, replies, firstSequence } = await socket.exchange(Buffer.concat(requests), false, true).result
     assert.equal(status.length, 600)
-    status.forEach((value, i) => assert.equal(value, i % 50 === 49 ? -17 : 0))
+    for (const [i, value] of status.entries()) assert.equal(value, i % 50 === 49 ? -17 : 0)
     const kinds = [...messages(replies)]
     assert.equal(kinds.filter(m => m.type === NEWLINK).length, 588)
     assert.equal(kinds.filter(m => m.type === ERROR).length, 12)
@@ -167,7 +166,7 @@ const tests = {
       assert.equal(reply.seq, got.firstSequence)
       assert.equal(reply.type, i % 7 ? NEWLINK : ERROR)
     })
-    const { replies: dumped } = await socket.dump(dumpLinks(), true).result
+    const { replies: dumped } = await socket.dump(dumpLinks(), true, 0).result
     assert.equal([...messages(dumped)].length, 589)
     socket.close()
   },
@@ -213,7 +212,7 @@ const tests = {
       true
     )
     const b = socket.exchange(link('unsent', 'bridge'), false, true)
-    const c = socket.dump(dumpLinks(), true)
+    const c = socket.dump(dumpLinks(), true, 0)
     socket.cancel(b.id)
     socket.cancel(c.id)
     assert.deepEqual([...(await b.result).status], [1])
@@ -229,11 +228,11 @@ const tests = {
     assert.equal(status.at(-1), 1)
     const again = await socket.exchange(link('again', 'bridge'), false, true).result
     assert.equal(again.status[0], 0)
-    const dump = socket.dump(dumpLinks(), true)
+    const dump = socket.dump(dumpLinks(), true, 0)
     await delay(1)
     socket.cancel(dump.id)
     await dump.result
-    assert.equal((await socket.dump(dumpLinks(), true).result).status[0], 0)
+    assert.equal((await socket.dump(dumpLinks(), true, 0).result).status[0], 0)
     const last = socket.exchange(
       Buffer.concat(Array.from({ length: 300 }, (_, i) => link(`d${i}`, 'bridge'))),
       false,
@@ -247,7 +246,7 @@ const tests = {
     const before = [fdCount(), threadCount()]
     for (let round = 0; round < 4; round++) {
       const sockets = await Promise.all(Array.from({ length: 250 }, () => addon.openNetlink(0, -1, 65536)))
-      await Promise.all(sockets.map(socket => socket.dump(dumpLinks(), true).result))
+      await Promise.all(sockets.map(socket => socket.dump(dumpLinks(), true, 0).result))
       assert.ok(addon.statistics().threads <= 4)
       for (const socket of sockets) socket.close()
     }
@@ -312,7 +311,7 @@ const tests = {
     result = await call.result
     assert.deepEqual([...result.status], [-90, 0])
     // A dump that is inconsistent, explains its end, and holds a foreign message.
-    let dump = socket.dump(dumpLinks(), true)
+    let dump = socket.dump(dumpLinks(), true, 0)
     ;[first] = await received()
     addon.unixSend(
       theirs,
@@ -338,14 +337,14 @@ const tests = {
       ]
     )
     // A truncated dump is drained; a cancelled one that falls silent is left.
-    dump = socket.dump(dumpLinks(), true)
+    dump = socket.dump(dumpLinks(), true, 0)
     ;[first] = await received()
     addon.unixSend(theirs, data(first, NEWLINK, 70000), [])
     const plain = message(DONE, 0, Buffer.alloc(4))
     plain.writeUInt32LE(first.seq, 8)
     addon.unixSend(theirs, plain, [])
     assert.equal((await dump.result).status[0], -90)
-    dump = socket.dump(dumpLinks(), true)
+    dump = socket.dump(dumpLinks(), true, 0)
     ;[first] = await received()
     socket.cancel(dump.id)
     assert.equal((await dump.result).status[0], -125)
@@ -439,7 +438,7 @@ const tests = {
     assert.throws(() => addon.openNetns({}), { code: 'ERR_INVALID_ARG_TYPE' })
     assert.throws(() => addon.openNetns(tap.descriptors), { code: 'ERR_INVALID_ARG_TYPE' })
     const again = await addon.openNetlink(0, ns.fds[0], 0)
-    assert.equal([...messages((await again.dump(dumpLinks(), true).result).replies)].length, 2 + 0)
+    assert.equal([...messages((await again.dump(dumpLinks(), true, 0).result).replies)].length, 2 + 0)
     for (const one of [ns, mine, tap.descriptors]) await one.close()
     again.close()
     socket.close()
