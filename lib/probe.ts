@@ -137,7 +137,7 @@ async function probeTun(): Promise<Finding> {
   try {
     const tap = await Tap.open({ netns: { new: true }, ipv6: true }).catch(async error => {
       // Without a private namespace the node is all that can be tried without a trace.
-      if ((error as LinkwrightError).syscall !== 'unshare') throw error
+      if (!(error as LinkwrightError).syscall?.startsWith('unshare')) throw error
       await access('/dev/net/tun', constants.R_OK | constants.W_OK)
       return undefined
     })

@@ -55,7 +55,7 @@ test.for([
   )
   expect(lost).toBe('')
   const after = await interrupts(guest, card)
-  for (const ring of ['input.0', 'input.1']) expect(after[ring], ring).toBeGreaterThan((before[ring] as number) + 5)
+  for (const ring of Object.keys(before)) expect(after[ring], ring).toBeGreaterThan((before[ring] as number) + 5)
 })
 
 test('the kernel shows two queues of the TAP', async () => {

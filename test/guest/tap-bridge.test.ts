@@ -1,7 +1,6 @@
 /** Guests on TAPs in a bridge, with a namespace on the other side of it. */
 import { expect, test } from 'vitest'
 import { ipLink } from '../tap/support/system.js'
-import type { Guest } from './guest.mjs'
 import { expectReach, expectSilence, runAt, type Station } from './support/pings.js'
 import { scene } from './support/scene.js'
 
@@ -43,9 +42,12 @@ test('the header is in use, and QEMU has made it longer', async () => {
 })
 
 /** Sends 4 MB over TCP and gives the checksums on both sides. Segments of up to 64 KiB go through the descriptors. */
-async function transfer(from: Station, to: Guest | Station, address: string): Promise<[string, string]> {
-  const server = runAt(to, 'busybox nc -l -p 7000 -e md5sum </dev/null >/dev/null 2>&1 & sleep 1')
-  await server
+async function transfer(from: Station, to: Station, address: string): Promise<[string, string]> {
+  await runAt(
+    to,
+    `busybox nc -l -p 7000 -e md5sum </dev/null >/dev/null 2>&1 &
+     until busybox netstat -ltn | busybox grep -q :7000; do busybox usleep 20000; done`
+  )
   const sent = `/tmp/linkwright-sent-${process.pid}`
   const output = await runAt(
     from,

@@ -35,16 +35,18 @@ export async function pings(
 
 /** Fails unless all pings are answered. Those that wait for an ARP request of before are lost when it is given up. */
 export async function expectReach(from: Station, ...targets: string[]): Promise<void> {
-  for (const to of targets) {
+  const reach = async (to: string) => {
     let answered = 0
     for (let attempt = 0; answered < PINGS && attempt < 6; attempt++) answered = await pings(from, to, { wait: 3 })
     expect(answered, `answers from ${to}`).toBe(PINGS)
   }
+  await Promise.all(targets.map(reach))
 }
 
 /** Fails if any ping is answered. */
 export async function expectSilence(from: Station, ...targets: string[]): Promise<void> {
-  for (const to of targets) expect(await pings(from, to, { wait: 2 }), `answers from ${to}`).toBe(0)
+  const beSilent = async (to: string) => expect(await pings(from, to, { wait: 2 }), `answers from ${to}`).toBe(0)
+  await Promise.all(targets.map(beSilent))
 }
 
 /** How many frames came in at a link of a namespace so far. */

@@ -95,7 +95,7 @@ export class Scene {
   async macvtap(create: CreateMacvtap, options: MacvtapOptions = {}): Promise<MacvtapCard> {
     const { net = this.net } = options
     const link = await net.links.create({ kind: 'macvtap', index: freshIndex(), up: true, ...create })
-    if (net === this.net) this.#deleteLater(link.index)
+    this.#deleteLater(link.index, net)
     this.#nodes.push(`/dev/tap${link.index}`)
     const device = await Macvtap.open(link, { vnetHeader: true, net, ...options })
     this.later(() => device.close())
@@ -128,8 +128,8 @@ export class Scene {
     expect(this.#guests.filter(pid => existsSync(`/proc/${pid}`))).toEqual([])
   }
 
-  #deleteLater(link: string | number): void {
-    this.later(() => this.net.links.delete(link, { ifExists: true }))
+  #deleteLater(link: string | number, net = this.net): void {
+    this.later(() => net.links.delete(link, { ifExists: true }))
   }
 }
 
