@@ -95,6 +95,16 @@ export function systemError(
   return new LinkwrightError(parts.join('; '), { ...details, code })
 }
 
+/** The same error with more known of it. */
+export function amend(error: LinkwrightError, more: Partial<LinkwrightErrorDetails>): LinkwrightError {
+  const { code, errno, syscall, link, extack, path, allowed, diagnosis, item, cause } = error
+  const message = more.diagnosis ? `${error.message}; ${more.diagnosis}` : error.message
+  const details = { code, errno, syscall, link, extack, path, allowed, diagnosis, item, cause, ...more }
+  const amended = new LinkwrightError(message, details)
+  if (error.stack) amended.stack = error.stack.replace(error.message, () => message)
+  return amended
+}
+
 /** Input that was refused before anything was sent or changed. */
 export function invalidArgument(path: string, expected: string, value: unknown): LinkwrightError {
   return new LinkwrightError(`${path || 'value'}: expected ${expected}, got ${describe(value)}`, {

@@ -3,14 +3,25 @@ import './rtnetlink/kinds/index.js'
 
 export type { NativeDescriptors as Descriptors } from './addon.js'
 export { ip, ipv4, ipv6, mac } from './codec/addresses.js'
-export type { AttributeEntry, AttributeOptions, AttributeTable, In, Out, UnknownAttribute } from './codec/attributes.js'
+export type {
+  AttributeEntry,
+  AttributeOptions,
+  AttributesCodec,
+  AttributeTable,
+  Change,
+  In,
+  Out,
+  UnknownAttribute
+} from './codec/attributes.js'
 export { AttributesView, attributes, choice, listOf } from './codec/attributes.js'
-export type { Codec } from './codec/codec.js'
+export type { AnyCodec, Codec, Located } from './codec/codec.js'
 export { bitset, enumeration, maskedBits } from './codec/enumeration.js'
 export { be16, be32, be64, bool, bool32, flag, s8, s16, s32, s64, u8, u16, u32, u64 } from './codec/integers.js'
 export { type MessageSchema, message } from './codec/message.js'
 export { bytes, string } from './codec/strings.js'
+export type { StructCodec } from './codec/struct.js'
 export { arrayOf, padding, struct } from './codec/struct.js'
+export type { Writer } from './codec/writer.js'
 export { LinkwrightError, type LinkwrightErrorDetails } from './errors.js'
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
 export { type AddFdbEntry, type Fdb, FdbEntry, type FdbFilter } from './link/fdb.js'
@@ -34,12 +45,16 @@ export {
   type BatchOptions,
   type BatchResult,
   type CallOptions,
+  type DumpOptions,
   NetlinkSocket,
   type SocketOptions
 } from './netlink/socket.js'
 export type { TracedMessage } from './netlink/trace.js'
 export type { NetnsRef } from './netns.js'
 export { type Finding, type Probe, probe } from './probe.js'
+export { addressMessage } from './rtnetlink/address.js'
+export type { IpFamily } from './rtnetlink/family.js'
+export { linkMessage } from './rtnetlink/link.js'
 export {
   type KindChange,
   type KindName,
@@ -49,7 +64,9 @@ export {
   type LinkKinds,
   linkKind
 } from './rtnetlink/link-kind.js'
-export type { Protocol, Schema } from './rtnetlink/verbs.js'
+export { neighbourMessage } from './rtnetlink/neighbour.js'
+export { Nexthop, type NexthopIn, routeMessage } from './rtnetlink/route.js'
+export { type Protocol, RTM, rtnetlink, type Schema } from './rtnetlink/verbs.js'
 export { FdServer, FdSocket, type Received, receiveFds, sendFds } from './tap/fd-socket.js'
 export { Macvtap, type MacvtapOptions } from './tap/macvtap.js'
 export type { QueueDescription } from './tap/queue-device.js'

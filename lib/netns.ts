@@ -31,14 +31,18 @@ export function openNetns(ref: NetnsRef): OpenNetns {
     const fd = openSync(path, constants.O_RDONLY)
     return disposable(fd, () => closeSync(fd))
   } catch (error) {
-    throw nativeError(error, { link: path, diagnosis: `no such network namespace: ${describe(ref)}` })
+    throw nativeError(error, {
+      link: path,
+      diagnosis:
+        (error as { code?: string }).code === 'ENOENT' ? `no such network namespace: ${describe(ref)}` : undefined
+    })
   }
 }
 
 /** Hands a descriptor of the namespace, or a mark for it, to `use`, which must not keep it. */
 export function withNetns<T>(ref: NetnsRef | undefined, use: (fd: number) => T): T {
   if (ref === undefined) return use(OWN)
-  if (typeof ref === 'object' && ref !== null && 'new' in ref) return use(NEW)
+  if (typeof ref === 'object' && ref !== null && 'new' in ref && ref.new === true) return use(NEW)
   using netns = openNetns(ref)
   return use(netns.fd)
 }
@@ -51,7 +55,7 @@ function pathOf(ref: NetnsRef): string {
   if (typeof ref === 'number' && Number.isInteger(ref) && ref > 0) return `/proc/${ref}/ns/net`
   if (typeof ref === 'string' && ref.includes('/')) return ref
   if (typeof ref === 'string' && ref !== '' && ref !== '.' && ref !== '..') return `/run/netns/${ref}`
-  throw invalidArgument('netns', 'a name, a path, a process id, { fd } or { new: true }', ref)
+  throw invalidArgument('netns', 'a name, a path, a process id or { fd } (or, to open a socket, { new: true })', ref)
 }
 
 function describe(ref: NetnsRef): string {

@@ -4,6 +4,7 @@ import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/
 import type { Message } from '../netlink/framing.js'
 import { encodeRequest } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
+import { checkKeys } from '../options.js'
 import { addressFlags, addressMessage, type scope } from '../rtnetlink/address.js'
 import type { IpFamily } from '../rtnetlink/family.js'
 import { RTM, type Schema } from '../rtnetlink/verbs.js'
@@ -60,6 +61,27 @@ export interface AddAddress {
   protocol?: number | undefined
 }
 
+const KEYS: ReadonlySet<string> = new Set<keyof AddAddress>([
+  'address',
+  'link',
+  'peer',
+  'broadcast',
+  'anycast',
+  'label',
+  'scope',
+  'validLifetime',
+  'preferredLifetime',
+  'metric',
+  'noprefixroute',
+  'nodad',
+  'home',
+  'mngtmpaddr',
+  'autojoin',
+  'optimistic',
+  'protocol'
+])
+const FILTER_KEYS: ReadonlySet<string> = new Set<keyof AddressFilter>(['link', 'family', 'signal', 'timeout'])
+
 export interface AddressFilter extends CallOptions {
   link?: LinkRef | undefined
   family?: IpFamily | undefined
@@ -94,6 +116,7 @@ export class Addresses {
   }
 
   async list(filter: AddressFilter = {}): Promise<Address[]> {
+    checkKeys(filter, FILTER_KEYS)
     const { link, family = 'unspec' } = filter
     const index = link === undefined ? 0 : await this.#links.indexOf(link, filter)
     const request = encodeRequest('RTM_GETADDR', RTM.RTM_GETADDR, schema, { family, index }, { flags: NLM_F_DUMP })
@@ -103,6 +126,7 @@ export class Addresses {
   }
 
   async #send(verb: 'RTM_NEWADDR' | 'RTM_DELADDR', flags: number, options: AddAddress, callOptions?: CallOptions) {
+    checkKeys(options, KEYS)
     const encode = (index: number) => {
       const value = addressAttributes(options, index)
       return encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${options.address} on ${index}` })

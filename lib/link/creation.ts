@@ -1,14 +1,15 @@
 /** Creating links, one or many: what takes several steps, and the way back. */
 import { setImmediate } from 'node:timers/promises'
-import { LinkwrightError } from '../errors.js'
+import { amend, LinkwrightError } from '../errors.js'
 import { kernelAtLeast } from '../kernel-release.js'
+import type { Cancellation } from '../netlink/cancellation.js'
 import type { Message } from '../netlink/framing.js'
 import type { Request } from '../netlink/request.js'
 import type { BatchResult, NetlinkSocket } from '../netlink/socket.js'
 import { type NetnsRef, type OpenNetns, openNetns } from '../netns.js'
 import { RTM } from '../rtnetlink/verbs.js'
 import { Link, type LinkRef } from './link.js'
-import type { ChangeLink, ChangeOptions, CreateLink, VethPeer } from './link-options.js'
+import type { ChangeLink, CreateLink, VethPeer } from './link-options.js'
 import { afterCreation, altnamesRequest, changeRequest, createRequest, type ResolvedOptions } from './link-requests.js'
 import { namesIn, References } from './references.js'
 
@@ -31,13 +32,15 @@ export interface LinkVerbs {
 }
 
 /** Opens the verbs of another namespace for a moment. */
-export type OpenLinks = (netns: NetnsRef) => Promise<{ links: LinkVerbs; close(): void }>
+export type OpenLinks = (netns: NetnsRef | undefined) => Promise<{ links: LinkVerbs; close(): void }>
 
 /** What creating takes. */
 export interface CreationContext {
   socket: NetlinkSocket
   links: LinkVerbs
   open: OpenLinks
+  /** Whether the socket speaks to the process's own namespace. */
+  ownNetns: boolean
   explain(error: unknown, options: ResolvedOptions): Promise<unknown>
   /** Throws if the link does not have what the request asked for. */
   verify(request: Request, link: Link): void
@@ -50,43 +53,52 @@ interface Prepared {
   given: CreateLink
   resolved: ResolvedOptions
   request: Request
-  /** Namespaces that the request names; open until it was answered. */
-  held: OpenNetns[]
+  /** Namespaces that the request names; open until the link is finished. */
+  netns: OpenNetns | undefined
+  peerNetns: OpenNetns | undefined
+}
+
+export interface CreationOptions {
+  verify?: boolean | undefined
+  cancel: Cancellation
+  /** Remove what was made for a caller who has given up meanwhile. */
+  undo: boolean
 }
 
 /**
- * Creates links in the order given, a result each. Giving up (signal, timeout) stops sending; what the kernel has in hand
- * is waited for, so that the results are what is.
+ * Creates links in the order given, a result each. Giving up stops sending; what the kernel has in hand is waited for, so
+ * that the results are what is.
  */
 export async function createLinks(
   context: CreationContext,
-  all: Iterable<CreateLink>,
-  options: ChangeOptions
+  all: readonly CreateLink[],
+  options: CreationOptions
 ): Promise<Settled[]> {
   const references = new References(name => context.links.indexOf(name))
   const results: Promise<Settled[]>[] = []
-  const giveUp = reasonToGiveUp(options)
-  for (const chunk of chunksOf(all, CHUNK)) {
+  for (let first = 0; first < all.length; first += CHUNK) {
+    const chunk = all.slice(first, first + CHUNK)
     if (results.length >= IN_FLIGHT) await results[results.length - IN_FLIGHT]
     if (results.length > 0) await setImmediate()
-    const reason = giveUp()
-    if (reason !== undefined) {
-      results.push(Promise.resolve(chunk.map(() => ({ status: 'rejected', reason }))))
-      continue
+    const givenUp = options.cancel.givenUp
+    if (givenUp) results.push(Promise.resolve(chunk.map(() => ({ status: 'rejected', reason: givenUp.reason }))))
+    else {
+      const refused = chunk.map(refusal)
+      await references.load(chunk.filter((_, at) => refused[at] === undefined))
+      results.push(createChunk(context, chunk, refused, references, options))
     }
-    const refused = chunk.map(refusal)
-    await references.load(chunk.filter((_, at) => refused[at] === undefined))
-    results.push(createChunk(context, chunk, refused, references, options))
   }
-  return (await Promise.all(results)).flat()
+  const settled = (await Promise.all(results)).flat()
+  return all.length === 1 ? settled : settled.map(numbered)
 }
 
+/** Never rejects: every item has a result. */
 async function createChunk(
   context: CreationContext,
-  chunk: CreateLink[],
+  chunk: readonly CreateLink[],
   refused: (Error | undefined)[],
   references: References,
-  options: ChangeOptions
+  options: CreationOptions
 ): Promise<Settled[]> {
   const items = chunk.map((given, at) => (refused[at] ? { reason: refused[at] } : prepare(given, references)))
   const ready = items.filter(item => 'request' in item)
@@ -98,9 +110,20 @@ async function createChunk(
       return settle(context, item, answerOf.get(item) as BatchResult, options)
     })
     return await Promise.all(settled)
+  } catch (reason) {
+    return items.map(item => ({ status: 'rejected', reason: 'request' in item ? reason : item.reason }))
   } finally {
-    for (const item of ready) for (const netns of item.held) netns.close()
+    for (const item of ready) {
+      item.netns?.close()
+      item.peerNetns?.close()
+    }
   }
+}
+
+/** Errors say which of many they are about. */
+function numbered(result: Settled, item: number): Settled {
+  if (result.status === 'fulfilled' || !(result.reason instanceof LinkwrightError)) return result
+  return { status: 'rejected', reason: amend(result.reason, { item }) }
 }
 
 /** Why something cannot be encoded; found out before anything is looked up, sent or made. */
@@ -124,25 +147,28 @@ function checkSteps(later: object | undefined, altnames: string[] | undefined): 
 }
 
 function prepare(given: CreateLink, references: References): Prepared | { reason: unknown } {
-  const held: OpenNetns[] = []
-  const hold = (ref: NetnsRef) => {
-    const netns = openNetns(ref)
-    held.push(netns)
-    return netns.fd
-  }
+  let netns: OpenNetns | undefined
+  let peerNetns: OpenNetns | undefined
   try {
     const resolved = references.resolve(given)
     const { peer } = given as { peer?: VethPeer }
-    if (given.netns !== undefined) resolved.netnsFd = hold(given.netns)
-    if (resolved.peer && peer?.netns !== undefined) resolved.peer.netnsFd = hold(peer.netns)
+    if (given.netns !== undefined) {
+      netns = openNetns(given.netns)
+      resolved.netnsFd = netns.fd
+    }
+    if (resolved.peer && peer?.netns !== undefined) {
+      peerNetns = openNetns(peer.netns)
+      resolved.peer.netnsFd = peerNetns.fd
+    }
     // The answer to a creation in another namespace goes there.
     const echo = given.netns === undefined && kernelAtLeast('6.3')
     const nameless = resolved.name === undefined || resolved.name.includes('%')
     // The kernel gives a peer its ifindex only beside one of the link.
     if ((!echo && nameless) || peer?.index !== undefined) resolved.index ??= randomIndex()
-    return { given, resolved, request: createRequest(resolved, echo), held }
+    return { given, resolved, request: createRequest(resolved, echo), netns, peerNetns }
   } catch (reason) {
-    for (const netns of held) netns.close()
+    netns?.close()
+    peerNetns?.close()
     return { reason }
   }
 }
@@ -152,13 +178,14 @@ function settle(
   context: CreationContext,
   item: Prepared,
   answer: BatchResult,
-  options: ChangeOptions
+  options: CreationOptions
 ): Settled | Promise<Settled> {
   if (answer.error !== undefined) {
     return context.explain(answer.error, item.resolved).then(reason => ({ status: 'rejected', reason }))
   }
   const echoed = answer.replies.find(isNewLink)
-  if (echoed && !stepsAfter(item) && !wantsVerification(item.request, options)) {
+  const unwanted = options.undo && options.cancel.givenUp !== undefined
+  if (echoed && !unwanted && !stepsAfter(item) && !wantsVerification(item.request, options.verify)) {
     return { status: 'fulfilled', value: new Link(echoed) }
   }
   return finish(context, item, echoed, options).then(
@@ -171,25 +198,39 @@ async function finish(
   context: CreationContext,
   item: Prepared,
   echoed: Message | undefined,
-  options: ChangeOptions
+  options: CreationOptions
 ): Promise<Link> {
-  const { given, resolved } = item
-  const other = given.netns === undefined ? undefined : await context.open(given.netns)
+  const { resolved, netns } = item
+  // By the descriptor that the request named: a name may mean another namespace by now.
+  const other = netns && (await context.open({ fd: netns.fd }))
   try {
     const links = other?.links ?? context.links
     const created = echoed ? new Link(echoed) : await links.get(resolved.index ?? (resolved.name as string))
     try {
+      if (options.undo || stepsAfter(item)) options.cancel.throwIfGivenUp()
       const link = await takeSteps(context, links, item, created)
-      if (wantsVerification(item.request, options)) context.verify(item.request, await links.get(created.index))
-      const reason = reasonToGiveUp(options)()
-      if (reason !== undefined) throw reason
+      if (wantsVerification(item.request, options.verify)) context.verify(item.request, await links.get(created.index))
+      if (options.undo) options.cancel.throwIfGivenUp()
       return link
     } catch (error) {
-      await links.delete(created.index, { ifExists: true })
+      await remove(context, links, created.index)
       throw error
     }
   } finally {
     other?.close()
+  }
+}
+
+/** The way back. What goes wrong there must not hide what went wrong before. */
+async function remove(context: CreationContext, links: LinkVerbs, index: number): Promise<void> {
+  try {
+    await links.delete(index, { ifExists: true })
+  } catch {
+    // The caller closed the socket meanwhile; only the process's own namespace is sure to be found again.
+    if (!context.socket.closed || links !== context.links || !context.ownNetns) return
+    const fresh = await context.open(undefined)
+    await fresh.links.delete(index, { ifExists: true }).catch(() => {})
+    fresh.close()
   }
 }
 
@@ -217,7 +258,7 @@ async function takeSteps(context: CreationContext, links: LinkVerbs, item: Prepa
   if (later) await links.set(created.index, later as ChangeLink)
   if (given.altnames?.length) await links.addAltnames(created.index, given.altnames)
   const peerLater = peer && peerAfterCreation(peer)
-  if (peerLater && created.link !== undefined) await finishPeer(context, peer, peerLater, created.link)
+  if (peerLater && created.link !== undefined) await finishPeer(context, item, peer, peerLater, created.link)
   return links.get(created.index)
 }
 
@@ -235,8 +276,14 @@ function peerAfterCreation(peer: VethPeer): ChangeLink | undefined {
 }
 
 /** The peer lives where the request was made, if it names no namespace. */
-async function finishPeer(context: CreationContext, peer: VethPeer, later: ChangeLink, index: number): Promise<void> {
-  const other = peer.netns === undefined ? undefined : await context.open(peer.netns)
+async function finishPeer(
+  context: CreationContext,
+  { peerNetns }: Prepared,
+  peer: VethPeer,
+  later: ChangeLink,
+  index: number
+): Promise<void> {
+  const other = peerNetns && (await context.open({ fd: peerNetns.fd }))
   try {
     const there = other?.links ?? context.links
     const { master, ...rest } = later
@@ -248,18 +295,8 @@ async function finishPeer(context: CreationContext, peer: VethPeer, later: Chang
   }
 }
 
-export function wantsVerification(request: Request, options: ChangeOptions): boolean {
-  return options.verify ?? (request.uncertain || (request.since !== '' && !kernelAtLeast(request.since)))
-}
-
-/** Looks whether the caller has given up since. */
-export function reasonToGiveUp({ signal, timeout }: ChangeOptions): () => unknown {
-  const deadline = timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeout
-  return () => {
-    if (signal?.aborted) return signal.reason
-    if (performance.now() < deadline) return undefined
-    return new LinkwrightError(`not done within ${timeout} ms`, { code: 'ERR_TIMEOUT' })
-  }
+export function wantsVerification(request: Request, verify: boolean | undefined): boolean {
+  return verify ?? (request.uncertain || (request.since !== '' && !kernelAtLeast(request.since)))
 }
 
 function isNewLink(message: Message): boolean {
@@ -268,16 +305,4 @@ function isNewLink(message: Message): boolean {
 
 function randomIndex(): number {
   return RANDOM_INDEX_FROM + Math.floor(Math.random() * (RANDOM_INDEX_TO - RANDOM_INDEX_FROM))
-}
-
-function* chunksOf<T>(all: Iterable<T>, size: number): Generator<T[]> {
-  let chunk: T[] = []
-  for (const item of all) {
-    chunk.push(item)
-    if (chunk.length === size) {
-      yield chunk
-      chunk = []
-    }
-  }
-  if (chunk.length > 0) yield chunk
 }

@@ -3,6 +3,7 @@ import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE } fro
 import type { Message } from '../netlink/framing.js'
 import { encodeRequest } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
+import { checkKeys } from '../options.js'
 import { neighbourMessage } from '../rtnetlink/neighbour.js'
 import { RTM, type Schema } from '../rtnetlink/verbs.js'
 import type { LinkRef } from './link.js'
@@ -44,6 +45,24 @@ export interface AddFdbEntry {
   sticky?: boolean | undefined
   extLearned?: boolean | undefined
 }
+
+const KEYS: ReadonlySet<string> = new Set<keyof AddFdbEntry>([
+  'lladdr',
+  'link',
+  'master',
+  'self',
+  'type',
+  'vlan',
+  'dst',
+  'port',
+  'vni',
+  'srcVni',
+  'via',
+  'nhId',
+  'sticky',
+  'extLearned'
+])
+const FILTER_KEYS: ReadonlySet<string> = new Set<keyof FdbFilter>(['master', 'link', 'signal', 'timeout'])
 
 export interface FdbFilter extends CallOptions {
   /** Entries of one bridge's database. */
@@ -89,6 +108,7 @@ export class Fdb {
   }
 
   async list(filter: FdbFilter = {}): Promise<FdbEntry[]> {
+    checkKeys(filter, FILTER_KEYS)
     const master = filter.master === undefined ? undefined : await this.#links.indexOf(filter.master, filter)
     const index = filter.link === undefined ? undefined : await this.#links.indexOf(filter.link, filter)
     const value = { family: 'bridge', ...(index ? { index } : {}), ...(master ? { master } : {}) }
@@ -104,6 +124,7 @@ export class Fdb {
   }
 
   async #send(verb: 'RTM_NEWNEIGH' | 'RTM_DELNEIGH', flags: number, options: AddFdbEntry, callOptions?: CallOptions) {
+    checkKeys(options, KEYS)
     const { lladdr, link, self, vlan, dst, port, vni, srcVni, via, nhId, sticky, extLearned } = options
     const master = options.master ?? !self
     const encode = (index: number, ifindex: number | undefined) => {

@@ -1,6 +1,6 @@
 /** What links are created with and what can be changed, and its translation into rtnetlink attributes. */
 import type { In } from '../codec/attributes.js'
-import { invalidArgument } from '../errors.js'
+import { invalidArgument, LinkwrightError } from '../errors.js'
 import type { CallOptions } from '../netlink/socket.js'
 import type { NetnsRef } from '../netns.js'
 import type { bridgePort } from '../rtnetlink/bridge-port.js'
@@ -106,14 +106,18 @@ type Lower<K extends KindName> = K extends 'macvlan' | 'macvtap' | 'vlan'
   : { /** The lower device. */ link?: LinkRef | undefined }
 
 /** What a link of a kind is created with: settings of any link and the attributes of its kind, side by side. */
-export type CreateLink<K extends KindName = KindName> = K extends KindName
-  ? CreateCommon & KindSpecific<K> & Lower<K> & { kind: K }
-  : never
+export type CreateLink<K extends KindName = KindName> = K extends 'tun'
+  ? never
+  : K extends KindName
+    ? CreateCommon & KindSpecific<K> & Lower<K> & { kind: K }
+    : never
 
 /** Changes to a link; attributes of its kind need the `kind` beside them. */
 export type ChangeLink<K extends KindName = KindName> = LinkSettings & { name?: string | undefined } & (
     | { kind?: undefined }
-    | (K extends KindName ? { kind: K } & KindChange<K> : never)
+    | (K extends KindName
+        ? { kind: K } & Omit<KindChange<K>, 'dev'> & (K extends 'vxlan' ? { dev?: LinkRef | undefined } : unknown)
+        : never)
   )
 
 /** Options taken apart: attributes of any link, and those of the kind. */
@@ -153,6 +157,7 @@ export function splitOptions(options: object): SplitOptions {
       kindName
     )
   }
+  if (kind) assertNoClash(kind)
   const attributes: Record<string, unknown> = {}
   const flags: Record<string, boolean> = {}
   let data: Record<string, unknown> | undefined
@@ -165,7 +170,28 @@ export function splitOptions(options: object): SplitOptions {
       data[key] = value
     } else throw unknownOption(key, kind)
   }
+  if (kind && data) data = kind.complete?.(data) ?? data
   return { kind, attributes, data, flags }
+}
+
+/** Kinds whose attributes were compared with the options of every link. */
+const compared = new WeakSet<LinkKind>()
+/** Translated by the verbs for these kinds. */
+const TRANSLATED: Record<string, string> = { veth: 'peer', vxlan: 'dev' }
+
+/** An attribute with the name of an option of every link could never be given. */
+function assertNoClash(kind: LinkKind): void {
+  if (compared.has(kind)) return
+  for (const [name, [, , options]] of Object.entries(kind.data.table)) {
+    const taken = plain.has(name) || flagNames.has(name) || handled.has(name)
+    if (taken && !options?.readOnly && TRANSLATED[kind.name] !== name) {
+      throw new LinkwrightError(`link kind ${kind.name}: '${name}' is an option of every link, give it another name`, {
+        code: 'ERR_INVALID_ARG_VALUE',
+        path: name
+      })
+    }
+  }
+  compared.add(kind)
 }
 
 function boolean(name: string, value: unknown): boolean {

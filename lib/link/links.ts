@@ -1,13 +1,15 @@
 /** Verbs over links. */
-import { invalidArgument, LinkwrightError } from '../errors.js'
+import { amend, invalidArgument, LinkwrightError } from '../errors.js'
 import { kernelAtLeast } from '../kernel-release.js'
+import { Cancellation } from '../netlink/cancellation.js'
 import type { Message } from '../netlink/framing.js'
 import type { Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { type NetnsRef, openNetns } from '../netns.js'
+import { checkKeys } from '../options.js'
 import type { KindName } from '../rtnetlink/link-kind.js'
 import { RTM } from '../rtnetlink/verbs.js'
-import { createLinks, type OpenLinks, reasonToGiveUp, wantsVerification } from './creation.js'
+import { createLinks, type OpenLinks, wantsVerification } from './creation.js'
 import { diagnose } from './diagnosis.js'
 import { Link, type LinkOfKind, type LinkRef } from './link.js'
 import type { BridgePortSettings, ChangeLink, ChangeOptions, CreateLink } from './link-options.js'
@@ -34,6 +36,8 @@ export interface ListOptions extends CallOptions {
 
 /** Options of {@link Links.create} that are more than attributes. */
 const CREATION_ONLY = ['index', 'link', 'altnames', 'peer']
+
+const LIST_KEYS: ReadonlySet<string> = new Set<keyof ListOptions>(['kind', 'master', 'statistics', 'signal', 'timeout'])
 
 export class Links {
   readonly #socket: NetlinkSocket
@@ -70,6 +74,7 @@ export class Links {
 
   /** All links, or those that the filters choose. */
   async list(options: ListOptions = {}): Promise<Link[]> {
+    checkKeys(options, LIST_KEYS)
     const { kind, master, statistics = false } = options
     const index = master === undefined ? undefined : await this.indexOf(master, options)
     const replies = await this.#socket.dump(listRequest({ kind, master: index, statistics }), {
@@ -94,13 +99,9 @@ export class Links {
    * sent), `ERR_NOT_APPLIED` (see {@link ChangeOptions.verify})
    */
   async create<K extends KindName>(options: CreateLink<K>, callOptions: ChangeOptions = {}): Promise<LinkOfKind<K>> {
-    const giveUp = reasonToGiveUp(callOptions)
-    const [result] = await this.#create([options as CreateLink], callOptions)
+    const [result] = await this.#create([options as CreateLink], callOptions, true)
     if (result?.status !== 'fulfilled') throw result?.reason
-    const reason = giveUp()
-    if (reason === undefined) return result.value as LinkOfKind<K>
-    await this.#undoCreation(options, result.value)
-    throw reason
+    return result.value as LinkOfKind<K>
   }
 
   /**
@@ -111,7 +112,7 @@ export class Links {
     options: Iterable<CreateLink>,
     callOptions: ChangeOptions = {}
   ): Promise<PromiseSettledResult<Link>[]> {
-    return this.#create(options, callOptions)
+    return this.#create([...options], callOptions, false)
   }
 
   /**
@@ -123,6 +124,7 @@ export class Links {
     if (changes.netns !== undefined && changes.master !== undefined) {
       throw invalidArgument('master', 'nothing beside netns (set it there, after the move)', changes.master)
     }
+    if (changes.master && changes.port) return this.#setPort(ref, changes, options)
     for (const key of CREATION_ONLY) {
       const value = (changes as Record<string, unknown>)[key]
       if (value !== undefined) throw invalidArgument(key, 'nothing (it can only be given at creation)', value)
@@ -143,19 +145,27 @@ export class Links {
     } catch (error) {
       throw await this.#explain(error, resolved, target)
     }
-    if (!netns && wantsVerification(request, options)) assertApplied(request, await this.get(target))
+    if (!netns && wantsVerification(request, options.verify)) assertApplied(request, await this.get(target))
+  }
+
+  /** The kernel takes a master and settings as its port in two messages only. */
+  async #setPort(ref: LinkRef, changes: ChangeLink, options: ChangeOptions): Promise<void> {
+    const { port, up, ...first } = changes
+    changeRequest(1, References.dry.resolve({ port, up }))
+    changeRequest(1, References.dry.resolve(first))
+    const before = await this.get(ref, options)
+    await this.set(before.index, first as ChangeLink, options)
+    try {
+      await this.set(before.index, { port, up }, options)
+    } catch (error) {
+      await this.set(before.index, { master: before.master ?? null }).catch(() => {})
+      throw error
+    }
   }
 
   /** Makes a link a port of a bridge, bond or VRF. */
   async enslave(port: LinkRef, master: LinkRef, settings?: BridgePortSettings, options?: CallOptions): Promise<void> {
-    await this.set(port, { master }, options)
-    if (!settings) return
-    try {
-      await this.set(port, { port: settings }, options)
-    } catch (error) {
-      await this.set(port, { master: null }).catch(() => {})
-      throw error
-    }
+    await this.set(port, settings ? { master, port: settings } : { master }, options)
   }
 
   /** Takes a port away from its master. */
@@ -226,26 +236,16 @@ export class Links {
     return typeof target === 'number' ? target : (await this.get(target, options)).index
   }
 
-  #create(all: Iterable<CreateLink>, options: ChangeOptions): Promise<PromiseSettledResult<Link>[]> {
+  async #create(all: CreateLink[], options: ChangeOptions, undo: boolean): Promise<PromiseSettledResult<Link>[]> {
     const context = {
       socket: this.#socket,
       links: this,
       open: this.#open,
+      ownNetns: this.#netns === undefined,
       explain: (error: unknown, resolved: ResolvedOptions) => this.#explain(error, resolved),
       verify: assertApplied
     }
-    return createLinks(context, all, options)
-  }
-
-  /** Removes what was made for a caller who has given up meanwhile. */
-  async #undoCreation(options: { netns?: NetnsRef | undefined }, link: Link): Promise<void> {
-    if (options.netns === undefined) return this.delete(link.index, { ifExists: true })
-    const other = await this.#open(options.netns)
-    try {
-      await other.links.delete(link.index, { ifExists: true })
-    } finally {
-      other.close()
-    }
+    return createLinks(context, all, { verify: options.verify, cancel: new Cancellation(options), undo })
   }
 
   #link(replies: Message[], ref: string | number): Link {
@@ -263,17 +263,7 @@ export class Links {
     if (!(error instanceof LinkwrightError) || error.errno === undefined) return error
     const diagnosis = await diagnose(this, error, options, ref)
     if (!diagnosis) return error
-    const { code, errno, syscall, link, path, allowed, item } = error
-    return new LinkwrightError(`${error.message}; ${diagnosis}`, {
-      code,
-      errno,
-      syscall,
-      link,
-      path,
-      allowed,
-      item,
-      diagnosis
-    })
+    return amend(error, { diagnosis })
   }
 }
 

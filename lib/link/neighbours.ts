@@ -4,6 +4,7 @@ import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/
 import type { Message } from '../netlink/framing.js'
 import { encodeRequest } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
+import { checkKeys } from '../options.js'
 import type { IpFamily } from '../rtnetlink/family.js'
 import { neighbourMessage, type neighbourState } from '../rtnetlink/neighbour.js'
 import { RTM, type Schema } from '../rtnetlink/verbs.js'
@@ -34,6 +35,24 @@ export interface AddNeighbour {
   extLearned?: boolean | undefined
   protocol?: number | undefined
 }
+
+const KEYS: ReadonlySet<string> = new Set<keyof AddNeighbour>([
+  'address',
+  'link',
+  'lladdr',
+  'state',
+  'proxy',
+  'router',
+  'extLearned',
+  'protocol'
+])
+const FILTER_KEYS: ReadonlySet<string> = new Set<keyof NeighbourFilter>([
+  'link',
+  'family',
+  'proxy',
+  'signal',
+  'timeout'
+])
 
 export interface NeighbourFilter extends CallOptions {
   link?: LinkRef | undefined
@@ -67,6 +86,7 @@ export class Neighbours {
   }
 
   async list(filter: NeighbourFilter = {}): Promise<Neighbour[]> {
+    checkKeys(filter, FILTER_KEYS)
     const { link, family = 'unspec', proxy } = filter
     const ifindex = link === undefined ? undefined : await this.#links.indexOf(link, filter)
     const value = { family, flags: proxy ? { proxy } : undefined, ...(ifindex === undefined ? {} : { ifindex }) }
@@ -78,6 +98,7 @@ export class Neighbours {
   }
 
   async #send(verb: 'RTM_NEWNEIGH' | 'RTM_DELNEIGH', flags: number, options: AddNeighbour, callOptions?: CallOptions) {
+    checkKeys(options, KEYS)
     const { address, link, lladdr, state, proxy, router, extLearned, protocol } = options
     const { family, address: dst } = parsePrefix(address, 'address')
     const encode = (index: number) => {

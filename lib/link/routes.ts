@@ -5,6 +5,7 @@ import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE } fro
 import type { Message } from '../netlink/framing.js'
 import { encodeRequest } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
+import { checkKeys } from '../options.js'
 import type { scope } from '../rtnetlink/address.js'
 import { familyOf, type IpFamily } from '../rtnetlink/family.js'
 import { type NexthopIn, routeMessage, routeProtocol, type routeType } from '../rtnetlink/route.js'
@@ -79,6 +80,37 @@ export interface AddRoute {
   expires?: number | undefined
 }
 
+const KEYS: ReadonlySet<string> = new Set<keyof AddRoute>([
+  'destination',
+  'family',
+  'gateway',
+  'via',
+  'link',
+  'prefsrc',
+  'priority',
+  'table',
+  'type',
+  'protocol',
+  'scope',
+  'tos',
+  'source',
+  'onlink',
+  'nexthops',
+  'nhId',
+  'metrics',
+  'pref',
+  'expires'
+])
+const FILTER_KEYS: ReadonlySet<string> = new Set<keyof RouteFilter>([
+  'family',
+  'table',
+  'link',
+  'protocol',
+  'type',
+  'signal',
+  'timeout'
+])
+
 export interface RouteFilter extends CallOptions {
   family?: IpFamily | undefined
   /** 254 (main) by default; 0 for all tables. */
@@ -129,6 +161,7 @@ export class Routes {
   }
 
   async list(filter: RouteFilter = {}): Promise<Route[]> {
+    checkKeys(filter, FILTER_KEYS)
     const { family, table = MAIN, link, protocol, type } = filter
     const oif = link === undefined ? undefined : await this.#links.indexOf(link, filter)
     const families: IpFamily[] = family ? [family] : ['inet', 'inet6']
@@ -161,6 +194,7 @@ export class Routes {
   }
 
   async #send(verb: 'RTM_NEWROUTE' | 'RTM_DELROUTE', flags: number, options: AddRoute, callOptions?: CallOptions) {
+    checkKeys(options, KEYS)
     const encode = (oif: number | undefined, nexthops: NexthopIn[] | undefined) => {
       const value = routeAttributes(options, oif, nexthops, verb === 'RTM_DELROUTE')
       return encodeRequest(verb, RTM[verb], schema, value, { flags, link: options.destination })

@@ -1,7 +1,7 @@
 /** Waiting for a link to be as wanted, driven by RTNLGRP_LINK. */
 
 import { addon } from '../addon.js'
-import { LinkwrightError } from '../errors.js'
+import { Cancellation } from '../netlink/cancellation.js'
 import { RTNLGRP_LINK } from '../netlink/constants.js'
 import { Notifications } from '../netlink/notifications.js'
 import type { NetlinkSocket } from '../netlink/socket.js'
@@ -22,30 +22,20 @@ export async function waitForLink(
   socket: NetlinkSocket,
   options: WaitOptions
 ): Promise<Link | undefined> {
-  options.signal?.throwIfAborted()
+  const cancel = new Cancellation(options)
+  cancel.throwIfGivenUp()
   let changed: (() => void) | undefined
   let pending = false
   const wake = () => {
     pending = true
     changed?.()
   }
-  const notifications = await listen(netns, socket, wake)
-  let stopped: { reason: unknown } | undefined
-  const stop = (reason: unknown) => {
-    stopped = { reason }
-    wake()
-  }
-  const onAbort = () => stop(options.signal?.reason)
-  options.signal?.addEventListener('abort', onAbort, { once: true })
-  const timer =
-    options.timeout === undefined
-      ? undefined
-      : setTimeout(
-          () => stop(new LinkwrightError(`not as wanted within ${options.timeout} ms`, { code: 'ERR_TIMEOUT' })),
-          options.timeout
-        )
+  const unwatch = cancel.watch(wake)
+  let notifications: Notifications | undefined
   try {
+    notifications = await listen(netns, socket, wake)
     for (;;) {
+      cancel.throwIfGivenUp()
       pending = false
       const link = await look()
       if (condition(link)) return link
@@ -54,12 +44,10 @@ export async function waitForLink(
           changed = resolve
         })
       }
-      if (stopped) throw stopped.reason
     }
   } finally {
-    clearTimeout(timer)
-    options.signal?.removeEventListener('abort', onAbort)
-    await notifications.close()
+    unwatch()
+    await notifications?.close()
   }
 }
 

@@ -1,9 +1,11 @@
 /** A netlink socket: requests, dumps and batches, answered by promises. It knows messages, not what they mean. */
 import { addon, type Exchange, type NativeNetlinkSocket, NOT_SENT, type PendingExchange } from '../addon.js'
 import { Block } from '../codec/block.js'
-import { closedError, LinkwrightError, nativeError } from '../errors.js'
+import { closedError, invalidArgument, LinkwrightError, nativeError } from '../errors.js'
 import { type NetnsRef, withNetns } from '../netns.js'
+import { checkKeys } from '../options.js'
 import { type Protocol, rtnetlink } from '../rtnetlink/verbs.js'
+import { type CallOptions, Cancellation } from './cancellation.js'
 import { NLMSG_DONE, NLMSG_ERROR, NLMSG_HEADER } from './constants.js'
 import { requestError } from './extack.js'
 import { type Message, messagesIn } from './framing.js'
@@ -17,17 +19,12 @@ export interface SocketOptions {
   receiveBuffer?: number | undefined
 }
 
-export interface CallOptions {
-  /** Gives the operation up; the promise rejects with the signal's reason, and the socket stays usable. */
-  signal?: AbortSignal | undefined
-  /** Milliseconds after which it rejects with `ERR_TIMEOUT`; the socket stays usable. */
-  timeout?: number | undefined
-}
-
 export interface DumpOptions extends CallOptions {
   /** Have the engine note where attributes are: worth it where messages have dozens, as those of links. */
   index?: boolean | undefined
 }
+
+export type { CallOptions } from './cancellation.js'
 
 export interface BatchOptions extends CallOptions {
   /** All requests in one message to the kernel, never split (nf_tables transactions). */
@@ -36,6 +33,8 @@ export interface BatchOptions extends CallOptions {
 
 /** What became of one request of a batch. */
 export type BatchResult = { replies: Message[]; error?: undefined } | { replies: Message[]; error: unknown }
+
+const OPEN_KEYS: ReadonlySet<string> = new Set(['protocol', 'netns', 'receiveBuffer'])
 
 /** Attempts at a dump that the kernel keeps flagging as inconsistent. */
 const DUMP_ATTEMPTS = 8
@@ -55,7 +54,11 @@ export class NetlinkSocket {
 
   /** Opens a socket. Fails with `ENOENT` (no such namespace) or `EPERM` (it may not be entered). */
   static async open(options: SocketOptions & { protocol?: Protocol } = {}): Promise<NetlinkSocket> {
+    checkKeys(options, OPEN_KEYS)
     const { protocol = rtnetlink, netns, receiveBuffer = 0 } = options
+    if (!Number.isInteger(receiveBuffer) || receiveBuffer < 0 || receiveBuffer > 0x7fffffff) {
+      throw invalidArgument('receiveBuffer', 'a number of bytes', receiveBuffer)
+    }
     try {
       const native = await withNetns(netns, fd => addon().openNetlink(protocol.number, fd, receiveBuffer))
       return new NetlinkSocket(native, protocol)
@@ -141,7 +144,7 @@ export class NetlinkSocket {
         ? this.native.dump(bytes, this.#keepAlive, 0)
         : this.native.exchange(bytes, options.atomic ?? false, this.#keepAlive)
     )
-    if (cancel.reason !== undefined) throw cancel.reason
+    cancel.throwIfGivenUp()
     if (this.#closed && exchange.status.some(status => status === NOT_SENT || status === CANCELED)) {
       throw closedError('the netlink socket')
     }
@@ -182,11 +185,11 @@ export class NetlinkSocket {
   }
 
   async #run(bytes: Uint8Array, cancel: Cancellation, send: () => PendingExchange): Promise<Exchange> {
-    cancel.throwIfAborted()
+    cancel.throwIfGivenUp()
     const traced = tracing()
     const pending = send()
     if (traced) trace('send', this.protocol, this.portId, bytes)
-    const settle = cancel.arm(() => this.#native.cancel(pending.id))
+    const settle = cancel.watch(() => this.#native.cancel(pending.id))
     try {
       const exchange = await pending.result
       if (traced) {
@@ -220,9 +223,8 @@ export class NetlinkSocket {
       const status = exchange.status[item] ?? NOT_SENT
       const own = replies[item] as Message[]
       if (status === 0) return { replies: own }
-      if (cancel.reason !== undefined && (status === NOT_SENT || status === CANCELED)) {
-        return { replies: own, error: cancel.reason }
-      }
+      const givenUp = status === NOT_SENT || status === CANCELED ? cancel.givenUp : undefined
+      if (givenUp) return { replies: own, error: givenUp.reason }
       if (this.#closed && (status === NOT_SENT || status === CANCELED)) {
         return { replies: own, error: closedError('the netlink socket') }
       }
@@ -233,49 +235,6 @@ export class NetlinkSocket {
 }
 
 const CANCELED = -125
-
-/** A signal and a time limit, as one reason to give up. */
-class Cancellation {
-  reason: unknown
-  readonly #signal: AbortSignal | undefined
-  readonly #timeout: number | undefined
-  /** The time limit is that of all attempts together. */
-  readonly #begin = performance.now()
-
-  constructor(options: CallOptions) {
-    this.#signal = options.signal
-    this.#timeout = options.timeout
-  }
-
-  throwIfAborted(): void {
-    this.#signal?.throwIfAborted()
-    if (this.reason !== undefined) throw this.reason
-  }
-
-  /** Calls `giveUp` when the reason comes. Returns what stops watching. */
-  arm(giveUp: () => void): () => void {
-    const abort = (reason: unknown) => {
-      this.reason = reason
-      giveUp()
-    }
-    const onAbort = () => abort(this.#signal?.reason)
-    this.#signal?.addEventListener('abort', onAbort, { once: true })
-    const timer =
-      this.#timeout === undefined
-        ? undefined
-        : setTimeout(
-            () => {
-              abort(new LinkwrightError(`no answer within ${this.#timeout} ms`, { code: 'ERR_TIMEOUT' }))
-              // What several attempts share.
-            },
-            this.#timeout - (performance.now() - this.#begin)
-          )
-    return () => {
-      this.#signal?.removeEventListener('abort', onAbort)
-      clearTimeout(timer)
-    }
-  }
-}
 
 function concatenate(requests: readonly Request[]): Uint8Array {
   const total = requests.reduce((sum, request) => sum + request.bytes.length, 0)

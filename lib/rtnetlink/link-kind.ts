@@ -12,6 +12,8 @@ export interface LinkKind<T extends AttributeTable = AttributeTable, Required ex
   readonly lower: boolean
   /** Why the kind cannot be created by netlink, if so. */
   readonly notCreatable?: string | undefined
+  /** Completes what people leave out because it can be meant in one way only. */
+  readonly complete?: ((data: Record<string, unknown>) => Record<string, unknown>) | undefined
 }
 
 /** Kinds by name. Extend it by declaration merging when you register a kind of your own. */
@@ -41,14 +43,15 @@ const portKinds = new Map<string, AttributesCodec<AttributeTable>>()
 export function linkKind<const T extends AttributeTable, const R extends keyof T & string = never>(
   name: string,
   table: T,
-  options: { required?: readonly R[]; lower?: boolean; notCreatable?: string } = {}
+  options: Partial<Pick<LinkKind, 'lower' | 'notCreatable' | 'complete'>> & { required?: readonly R[] } = {}
 ): LinkKind<T, R> {
   const kind: LinkKind<T, R> = {
     name,
     data: attributes(table),
     required: options.required ?? [],
     lower: options.lower ?? false,
-    notCreatable: options.notCreatable
+    notCreatable: options.notCreatable,
+    complete: options.complete
   }
   kinds.set(name, kind as unknown as LinkKind)
   return kind

@@ -30,3 +30,14 @@ export const macvlanData = {
   /** Multicast addresses with at most this many receivers skip the broadcast queue; -1 never. */
   bcCutoff: [9, s32, { since: '6.4' }]
 } as const
+
+/**
+ * The kernel ignores source addresses without a word when it is not told what to do with them: a list is put in place,
+ * one address is added.
+ */
+export function completeSources(data: Record<string, unknown>): Record<string, unknown> {
+  if (data['macaddrMode'] !== undefined) return data
+  if (data['macaddrs'] !== undefined) return { macaddrMode: 'set', ...data }
+  if (data['macaddr'] !== undefined) return { macaddrMode: 'add', ...data }
+  return data
+}

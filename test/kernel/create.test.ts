@@ -23,8 +23,8 @@ describe('create', () => {
         up: true
       })
     )
-    // The answer to a creation comes before the link has its master.
-    expect(sent.map(message => message.type)).toEqual(['RTM_NEWLINK', 'RTM_GETLINK'])
+    // The link is read again: the answer to a creation comes before it has its master.
+    expect(sent.filter(message => message.type !== 'RTM_GETLINK').map(message => message.type)).toEqual(['RTM_NEWLINK'])
     expect(sent.some(isDump)).toBe(false)
     expect(result).toMatchObject({ index: 77, name: 'port', mtu: 1400, kind: 'ifb' })
     const shown = ns.tools.link('port')
@@ -90,10 +90,11 @@ describe('create', () => {
     expect(ns.tools.linkNames()).not.toContain('br1')
   })
 
-  test('an ifindex that is taken in another namespace is EEXIST, too', async ({ ns, other }) => {
+  test('an ifindex that is taken in another namespace changes nothing', async ({ ns, other }) => {
     other.tools.ip('link add name br0 index 55 type bridge')
     const create = ns.net.links.create({ kind: 'bridge', name: 'br1', index: 55, netns: other.name })
-    await expect(create).rejects.toMatchObject({ code: 'EEXIST', errno: -17 })
+    // Since Linux 6.15 links are made where they shall be; before, they were moved there.
+    await expect(create).rejects.toMatchObject({ code: expect.stringMatching(/^(EEXIST|EBUSY)$/) })
     expect([...ns.tools.linkNames(), ...other.tools.linkNames()]).not.toContain('br1')
   })
 

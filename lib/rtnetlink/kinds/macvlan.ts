@@ -1,6 +1,6 @@
 /** Macvlan links. Their mode is always asked for: what the kernel takes by itself (vepa) is rarely meant. */
 import { linkKind } from '../link-kind.js'
-import { macvlanData } from '../macvlan-data.js'
+import { completeSources, macvlanData } from '../macvlan-data.js'
 
 declare module '../link-kind.js' {
   interface LinkKinds {
@@ -8,4 +8,4 @@ declare module '../link-kind.js' {
   }
 }
 
-export const macvlan = linkKind('macvlan', macvlanData, { required: ['mode'], lower: true })
+export const macvlan = linkKind('macvlan', macvlanData, { required: ['mode'], lower: true, complete: completeSources })

@@ -1,0 +1,164 @@
+/** What takes several steps: the way back, whatever happens in between. */
+import { execFileSync } from 'node:child_process'
+import { describe, expect } from 'vitest'
+import { type CreateLink, type Link, LinkwrightError, Netlink } from '../../lib/index.js'
+import { createNamespace, test } from '../support/namespace.js'
+
+const ifbs = (count: number): CreateLink[] => Array.from({ length: count }, (_, i) => ({ kind: 'ifb', name: `i${i}` }))
+const errorOf = (result: PromiseSettledResult<Link> | undefined): LinkwrightError => {
+  if (result?.status !== 'rejected') throw new Error('it succeeded')
+  return result.reason as LinkwrightError
+}
+
+describe('createMany', () => {
+  test('on a closed socket has a result for each', async ({ ns }) => {
+    ns.net.close()
+    const results = await ns.net.links.createMany(ifbs(200))
+    expect(results).toHaveLength(200)
+    expect(new Set(results.map(result => errorOf(result).code))).toEqual(new Set(['ERR_CLOSED']))
+  })
+
+  test('whose socket is closed meanwhile says of each what became of it', async ({ ns }) => {
+    const net = await Netlink.open({ netns: ns.path })
+    const pending = net.links.createMany(ifbs(1000))
+    await new Promise(resolve => setTimeout(resolve, 5))
+    net.close()
+    const results = await pending
+    expect(results).toHaveLength(1000)
+    const made = results.filter(result => result.status === 'fulfilled').map(result => result.value.name)
+    expect(ns.tools.linkNames()).toEqual(expect.arrayContaining(made))
+  })
+
+  test('numbers its errors by the item', async ({ ns }) => {
+    const wanted = ifbs(150)
+    wanted[20] = { kind: 'ifb', name: 'i0' }
+    wanted[100] = { kind: 'ifb', name: 'i1' }
+    wanted[120] = { kind: 'ifb', name: 'a/b' }
+    const results = await ns.net.links.createMany(wanted)
+    const failed = results.flatMap((result, item) =>
+      result.status === 'rejected' ? [[item, errorOf(result).item]] : []
+    )
+    expect(failed).toEqual([
+      [20, 20],
+      [100, 100],
+      [120, 120]
+    ])
+  })
+
+  test('that is given up reports what was made', async ({ ns }) => {
+    const results = await ns.net.links.createMany(ifbs(2000), { timeout: 20 })
+    const made = results.filter(result => result.status === 'fulfilled')
+    expect(made.length).toBeLessThan(2000)
+    expect(errorOf(results.at(-1)).code).toBe('ERR_TIMEOUT')
+    expect(ns.tools.linkNames().filter(name => name.startsWith('i'))).toHaveLength(made.length)
+  })
+})
+
+test('a creation that is given up leaves nothing', async ({ ns }) => {
+  for (let round = 0; round < 20; round++) {
+    const controller = new AbortController()
+    const creation = ns.net.links.create(
+      { kind: 'bridge', name: 'gone', altnames: ['also-gone'] },
+      { signal: controller.signal }
+    )
+    setTimeout(() => controller.abort(new Error('given up')), round / 10)
+    const outcome = await creation.then(
+      () => 'made',
+      error => (error as Error).message
+    )
+    expect(ns.tools.linkNames().includes('gone')).toBe(outcome === 'made')
+    if (outcome === 'made') await ns.net.links.delete('gone')
+    else expect(outcome).toBe('given up')
+  }
+})
+
+test('a creation in another namespace goes on there when its name means another one', async ({ ns, other }) => {
+  await using third = await createNamespace()
+  third.tools.ip('link add same type ifb')
+  // The namespace loses its name to another while the request is on its way.
+  const creation = ns.net.links.create({ kind: 'ifb', name: 'same', netns: other.path, altnames: ['written-by-us'] })
+  // The request is encoded by now, and its answer has not been taken in.
+  for (let turn = 0; turn < 50; turn++) await Promise.resolve()
+  const parked = `${other.path}-parked`
+  execFileSync('touch', [parked])
+  execFileSync('mount', ['--bind', other.path, parked])
+  execFileSync('umount', [other.path])
+  execFileSync('mount', ['--bind', third.path, other.path])
+  try {
+    await creation
+  } finally {
+    execFileSync('umount', [other.path])
+    execFileSync('mount', ['--bind', parked, other.path])
+    execFileSync('umount', [parked])
+    execFileSync('rm', [parked])
+  }
+  expect(other.tools.link('same').altnames).toEqual(['written-by-us'])
+  expect(third.tools.link('same').altnames).toBeUndefined()
+})
+
+describe('a master and settings as its port', () => {
+  test('go together', async ({ ns }) => {
+    await ns.net.links.create({ kind: 'bridge', name: 'br0' })
+    await ns.net.links.create({ kind: 'ifb', name: 'p0' })
+    await ns.net.links.set('p0', { master: 'br0', port: { isolated: true }, up: true })
+    const [port] = ns.tools.ipJson('link show dev p0')
+    expect(port.master).toBe('br0')
+    expect(port.linkinfo.info_slave_data.isolated).toBe(true)
+    expect(port.flags).toContain('UP')
+  })
+
+  test.for([{ isolated: 'yes' }, { cost: 0 }])(
+    '%j leaves the port in the bridge that it was in',
+    async (settings, { ns }) => {
+      await ns.net.links.create({ kind: 'bridge', name: 'br0' })
+      await ns.net.links.create({ kind: 'bridge', name: 'br1' })
+      await ns.net.links.create({ kind: 'ifb', name: 'p0', master: 'br0' })
+      await expect(ns.net.links.enslave('p0', 'br1', settings as object)).rejects.toBeInstanceOf(LinkwrightError)
+      expect(ns.tools.link('p0').master).toBe('br0')
+    }
+  )
+})
+
+test('waitFor that is aborted at once rejects at once', async ({ ns }) => {
+  const controller = new AbortController()
+  const waiting = ns.net.links.waitFor('never', link => link !== undefined, { signal: controller.signal })
+  controller.abort(new Error('given up'))
+  await expect(waiting).rejects.toThrow('given up')
+})
+
+test('source addresses without a word on what to do with them are put in place', async ({ ns }) => {
+  await ns.net.links.create({ kind: 'ifb', name: 'low' })
+  await ns.net.links.create({ kind: 'veth', name: 'v0', peer: { name: 'v1' } })
+  const sources = ['02:00:00:00:00:01', '02:00:00:00:00:02']
+  await ns.net.links.create({ kind: 'macvlan', name: 'm0', link: 'v0', mode: 'source', macaddrs: sources })
+  const shown = () => ns.tools.link('m0').linkinfo.info_data
+  expect(shown().macaddr_count).toBe(2)
+  await ns.net.links.set('m0', { kind: 'macvlan', macaddr: '02:00:00:00:00:03' })
+  expect(shown().macaddr_count).toBe(3)
+})
+
+describe('what is no option is refused', () => {
+  test('of routes, neighbours, forwarding entries, addresses and filters', async ({ ns }) => {
+    const { net } = ns
+    const attempts: [Promise<unknown>, string][] = [
+      [net.routes.add({ destination: 'default', link: 'lo', metric: 5 } as never), 'metric'],
+      [net.neighbours.add({ address: '192.0.2.1', link: 'lo', nud: 'stale' } as never), 'nud'],
+      [net.fdb.add({ lladdr: '02:00:00:00:00:01', link: 'lo', vlna: 5 } as never), 'vlna'],
+      [net.addresses.add({ address: '192.0.2.1', link: 'lo', lifetime: 5 } as never), 'lifetime'],
+      [net.links.list({ knd: 'bridge' } as never), 'knd'],
+      [net.routes.list({ tabel: 5 } as never), 'tabel'],
+      [Netlink.open({ recieveBuffer: 5 } as never), 'recieveBuffer'],
+      [net.links.get('lo', { timeout: -1 }), 'timeout'],
+      [net.links.get('lo', { timeout: Number.NaN }), 'timeout'],
+      [net.links.get('lo', { signal: 'x' } as never), 'signal']
+    ]
+    for (const [attempt, path] of attempts) {
+      await expect(attempt, path).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE', path })
+    }
+  })
+
+  test('but no limit is a limit', async ({ ns }) => {
+    expect((await ns.net.links.get('lo', { timeout: Number.POSITIVE_INFINITY })).name).toBe('lo')
+    expect((await ns.net.links.get('lo', { timeout: 2 ** 40 })).name).toBe('lo')
+  })
+})
