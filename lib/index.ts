@@ -1,7 +1,6 @@
 /** Native netlink for Node.js: bridges, macvtap in every mode, TAP and macvtap descriptors. */
 import './rtnetlink/kinds/index.js'
 
-export type { NativeDescriptors as Descriptors } from './addon.js'
 export { ip, ipv4, ipv6, mac } from './codec/addresses.js'
 export type {
   AttributeEntry,
@@ -22,6 +21,7 @@ export { bytes, string } from './codec/strings.js'
 export type { StructCodec } from './codec/struct.js'
 export { arrayOf, padding, struct } from './codec/struct.js'
 export type { Writer } from './codec/writer.js'
+export { Descriptors } from './descriptors.js'
 export { LinkwrightError, type LinkwrightErrorDetails } from './errors.js'
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
 export { type AddFdbEntry, type Fdb, FdbEntry, type FdbFilter } from './link/fdb.js'
@@ -67,11 +67,11 @@ export {
 export { neighbourMessage } from './rtnetlink/neighbour.js'
 export { Nexthop, type NexthopIn, routeMessage } from './rtnetlink/route.js'
 export { type Protocol, RTM, rtnetlink, type Schema } from './rtnetlink/verbs.js'
-export { FdServer, FdSocket, type Received, receiveFds, sendFds } from './tap/fd-socket.js'
+export { FdServer, FdSocket, type Received, receiveFds, type SignalOptions, sendFds } from './tap/fd-socket.js'
 export { Macvtap, type MacvtapOptions } from './tap/macvtap.js'
 export type { QueueDescription } from './tap/queue-device.js'
 export type { Offloads, QueueOptions } from './tap/queue-options.js'
 export { Tap, type TapOptions } from './tap/tap.js'
 export { Tun } from './tap/tun.js'
-export type { TunOptions } from './tap/tun-device.js'
+export type { TunOptions } from './tap/tun-options.js'
 export { openVhostNet } from './tap/vhost.js'

@@ -255,11 +255,21 @@ async function takeSteps(context: CreationContext, links: LinkVerbs, item: Prepa
   const later = afterCreation(resolved)
   const master = masterThere(given)
   if (master) await links.set(created.index, { master })
-  if (later) await links.set(created.index, later as ChangeLink)
+  if (later) await configure(links, created.index, later as ChangeLink)
   if (given.altnames?.length) await links.addAltnames(created.index, given.altnames)
   const peerLater = peer && peerAfterCreation(peer)
   if (peerLater && created.link !== undefined) await finishPeer(context, item, peer, peerLater, created.link)
   return links.get(created.index)
+}
+
+/** Sets what was left. Older kernels bring a link up before they look at `afSpec`: the way up is a step of its own then. */
+async function configure(links: LinkVerbs, index: number, later: ChangeLink): Promise<void> {
+  const { up, ...rest } = later
+  const separate = later.afSpec !== undefined && up !== undefined
+  const steps = separate ? [rest as ChangeLink, { up }] : [later]
+  for (const step of steps) {
+    if (Object.values(step).some(value => value !== undefined)) await links.set(index, step)
+  }
 }
 
 /** A master in another namespace has its name and ifindex there. */
@@ -288,7 +298,7 @@ async function finishPeer(
     const there = other?.links ?? context.links
     const { master, ...rest } = later
     if (master !== undefined) await there.set(index, { master })
-    if (Object.values(rest).some(value => value !== undefined)) await there.set(index, rest as ChangeLink)
+    await configure(there, index, rest as ChangeLink)
     if (peer.altnames?.length) await there.addAltnames(index, peer.altnames)
   } finally {
     other?.close()

@@ -1,5 +1,7 @@
 /** The public door to rtnetlink of one network namespace. */
-import { addon, type NativeDescriptors } from '../addon.js'
+import { addon } from '../addon.js'
+import { Descriptors } from '../descriptors.js'
+import { nativeError } from '../errors.js'
 import { NetlinkSocket, type SocketOptions } from '../netlink/socket.js'
 import type { NetnsRef } from '../netns.js'
 import { Addresses } from './addresses.js'
@@ -48,8 +50,13 @@ export class Netlink {
   }
 
   /** Opens a descriptor of the namespace: for a child process, or to keep it alive. The caller closes it. */
-  async openNetns(): Promise<NativeDescriptors> {
-    return addon().openNetns(this.socket.native)
+  async openNetns(): Promise<Descriptors> {
+    const native = this.socket.native
+    try {
+      return new Descriptors(await addon().openNetns(native), 'a network namespace')
+    } catch (error) {
+      throw nativeError(error)
+    }
   }
 
   ref(): this {

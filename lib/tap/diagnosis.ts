@@ -49,7 +49,6 @@ function explainOpen(code: string | undefined): string | undefined {
 }
 
 async function findLink(name: string, netns: NetnsRef | undefined): Promise<Link | undefined> {
-  if (typeof netns === 'object' && netns !== null && 'new' in netns) return undefined
   const net = await Netlink.open({ netns })
   try {
     return await net.links.find(name)

@@ -9,6 +9,11 @@ const CHUNK = 64 * 1024
 const MAX_FDS = 253
 const SOCK_STREAM = 1
 
+export interface SignalOptions {
+  /** Gives the operation up; the promise rejects with the signal's reason. */
+  signal?: AbortSignal | undefined
+}
+
 /** What came in with one read. The descriptors are the receiver's to close. */
 export interface Received {
   data: Uint8Array
@@ -32,7 +37,8 @@ export class FdSocket implements AsyncIterable<Received> {
   }
 
   /** Connects to a listening socket. */
-  static async connect(path: string): Promise<FdSocket> {
+  static async connect(path: string, options: SignalOptions = {}): Promise<FdSocket> {
+    options.signal?.throwIfAborted()
     try {
       return new FdSocket(addon().unixConnect(path))
     } catch (error) {
@@ -53,8 +59,13 @@ export class FdSocket implements AsyncIterable<Received> {
   /**
    * Sends data, and descriptors along with its first byte. The other process gets duplicates: close yours when they are
    * not needed any more.
+   *
+   * An aborted one leaves the socket usable, unless a part is sent already: then the socket is closed, for the other side
+   * would take what comes next for the rest.
    */
-  async send(data: Uint8Array | string, fds: readonly number[] = []): Promise<void> {
+  async send(data: Uint8Array | string, fds: readonly number[] = [], options: SignalOptions = {}): Promise<void> {
+    const { signal } = options
+    signal?.throwIfAborted()
     const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data
     if (bytes.length === 0)
       throw new LinkwrightError('descriptors travel with at least one byte of data', {
@@ -62,13 +73,15 @@ export class FdSocket implements AsyncIterable<Received> {
         path: 'data'
       })
     if (fds.length > MAX_FDS) throw invalidArgument('fds', `at most ${MAX_FDS} descriptors`, fds.length)
-    const turn = this.#writing.then(() => this.#write(bytes, fds))
-    this.#writing = turn.catch(() => {})
+    const before = this.#writing
+    const turn = unlessAborted(before, signal).then(() => this.#write(bytes, fds, signal))
+    // One that is given up while it waits lets nobody past those before it.
+    this.#writing = turn.catch(() => before)
     await turn
   }
 
   /** The next data, or `null` at the end. */
-  async receive(options: { signal?: AbortSignal | undefined } = {}): Promise<Received | null> {
+  async receive(options: SignalOptions = {}): Promise<Received | null> {
     if (this.#reading) throw new LinkwrightError('another receive() is under way', { code: 'EBUSY' })
     options.signal?.throwIfAborted()
     this.#reading = true
@@ -76,7 +89,7 @@ export class FdSocket implements AsyncIterable<Received> {
       const buffer = new Uint8Array(CHUNK)
       for (;;) {
         this.#socket.assertOpen()
-        const received = this.#call(() => addon().unixReceive(this.#socket.fd, buffer))
+        const received = call(() => addon().unixReceive(this.#socket.fd, buffer))
         if (received?.truncated) {
           if (received.fds.length > 0) void addon().adoptDescriptors(received.fds).close()
           throw new LinkwrightError('descriptors were lost on the way: too many open files?', {
@@ -126,25 +139,45 @@ export class FdSocket implements AsyncIterable<Received> {
     this.close()
   }
 
-  async #write(bytes: Uint8Array, fds: readonly number[]): Promise<void> {
+  async #write(bytes: Uint8Array, fds: readonly number[], signal: AbortSignal | undefined): Promise<void> {
     let sent = 0
     while (sent < bytes.length) {
       this.#socket.assertOpen()
-      const written = this.#call(() =>
-        addon().unixSend(this.#socket.fd, bytes.subarray(sent), sent === 0 ? [...fds] : [])
-      )
-      if (written === EAGAIN) await this.#socket.until(WRITABLE)
-      else sent += written
+      const written = call(() => addon().unixSend(this.#socket.fd, bytes.subarray(sent), sent === 0 ? [...fds] : []))
+      if (written !== EAGAIN) sent += written
+      else await this.#writable(signal, sent > 0)
     }
   }
 
-  #call<T>(action: () => T): T {
+  async #writable(signal: AbortSignal | undefined, begun: boolean): Promise<void> {
     try {
-      return action()
+      await this.#socket.until(WRITABLE, signal)
     } catch (error) {
-      throw nativeError(error)
+      if (begun) this.close()
+      throw error
     }
   }
+}
+
+function call<T>(action: () => T): T {
+  try {
+    return action()
+  } catch (error) {
+    throw nativeError(error)
+  }
+}
+
+/** Rejects with the signal's reason if that comes first. The promise itself never rejects. */
+function unlessAborted(promise: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  if (!signal) return promise
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    void promise.then(() => {
+      signal.removeEventListener('abort', onAbort)
+      resolve()
+    })
+  })
 }
 
 /** Listens for connections that carry descriptors. */
@@ -166,19 +199,20 @@ export class FdServer implements AsyncIterable<FdSocket> {
   }
 
   /** The next connection, or `null` when the server was closed. */
-  async accept(): Promise<FdSocket | null> {
+  async accept(options: SignalOptions = {}): Promise<FdSocket | null> {
+    options.signal?.throwIfAborted()
     if (this.#accepting) throw new LinkwrightError('another accept() is under way', { code: 'EBUSY' })
     this.#accepting = true
     try {
       while (!this.#socket.closed) {
-        const fd = addon().unixAccept(this.#socket.fd)
+        const fd = call(() => addon().unixAccept(this.#socket.fd))
         if (fd >= 0) return new FdSocket(fd)
-        await this.#socket.until(READABLE)
+        await this.#socket.until(READABLE, options.signal)
       }
       return null
     } catch (error) {
       if (this.#socket.closed) return null
-      throw nativeError(error)
+      throw error
     } finally {
       this.#accepting = false
     }
@@ -220,18 +254,19 @@ export class FdServer implements AsyncIterable<FdSocket> {
 export async function sendFds(
   target: FdSocket | string,
   fds: readonly number[],
-  data: Uint8Array | string
+  data: Uint8Array | string,
+  options: SignalOptions = {}
 ): Promise<void> {
-  if (target instanceof FdSocket) return target.send(data, fds)
-  const socket = await FdSocket.connect(target)
+  if (target instanceof FdSocket) return target.send(data, fds, options)
+  const socket = await FdSocket.connect(target, options)
   try {
-    await socket.send(data, fds)
+    await socket.send(data, fds, options)
   } finally {
     socket.close()
   }
 }
 
 /** Receives data with descriptors; `null` at the end of the connection. */
-export async function receiveFds(socket: FdSocket, options: { signal?: AbortSignal } = {}): Promise<Received | null> {
+export async function receiveFds(socket: FdSocket, options: SignalOptions = {}): Promise<Received | null> {
   return socket.receive(options)
 }

@@ -1,12 +1,23 @@
 /** Descriptors of macvtap (and ipvtap) links, right in any namespace. */
-import { addon } from '../addon.js'
+import { addon, type MacvtapOpened, type MacvtapOpenOptions } from '../addon.js'
 import { invalidArgument, LinkwrightError, nativeError } from '../errors.js'
-import { Link, type LinkRef } from '../link/link.js'
+import type { Link, LinkRef } from '../link/link.js'
 import { Netlink } from '../link/netlink.js'
 import { type NetnsRef, withNetns } from '../netns.js'
+import {
+  anything,
+  type Check,
+  checkOptions,
+  identity,
+  mode,
+  netlink,
+  object,
+  onePlace,
+  signal as signalCheck
+} from './checks.js'
 import { placeOf } from './place.js'
 import { QueueDevice } from './queue-device.js'
-import { checkQueues, type QueueOptions, queueIoctls, vnetFlag } from './queue-options.js'
+import { QUEUE_CHECKS, type QueueOptions, queueIoctls, vnetFlag } from './queue-options.js'
 import { IFF } from './tun-constants.js'
 
 export interface MacvtapOptions extends QueueOptions {
@@ -21,17 +32,18 @@ export interface MacvtapOptions extends QueueOptions {
 
 /** As much as the kernel allows: less makes writes fail with EAGAIN although nothing is wrong. */
 const SNDBUF = 0x7fffffff
-const OPTIONS: ReadonlySet<string> = new Set([
-  'netns',
-  'net',
-  'queues',
-  'vnetHeader',
-  'offloads',
-  'vnetEndian',
-  'sndbuf',
-  'node',
-  'signal'
-])
+
+const NODE_CHECKS = { uid: identity, gid: identity, mode }
+const CHECKS: Record<keyof MacvtapOptions, Check> = {
+  ...QUEUE_CHECKS,
+  netns: anything,
+  net: netlink,
+  node: (value, path) => {
+    object(value, path)
+    checkOptions(value as object, NODE_CHECKS, path)
+  },
+  signal: signalCheck
+}
 
 /** An open macvtap link. Closing it leaves the link, which is deleted by `net.links.delete()`. */
 export class Macvtap extends QueueDevice {
@@ -57,44 +69,54 @@ export class Macvtap extends QueueDevice {
    * guest's: the device number is taken from the link's own namespace and compared, a private node is made where needed,
    * and name and MAC address are checked on the open descriptor. Needs no udev.
    *
-   * @param link the link, or its name or ifindex
-   * @throws LinkwrightError `ENODEV`, `EBUSY` (256 queues are open), `EPERM` with syscall `mknod` (a private node is
-   * needed and may not be made)
+   * @param link the link, or its name or ifindex. The ifindex finds it; a link must still have the same name and address
+   * @throws LinkwrightError `ENODEV` (none, or not the link that `link` was), `EBUSY` (256 queues are open), `EPERM` with
+   * syscall `mknod` (a private node is needed and may not be made), `ERR_UNSUPPORTED` (`node` settings without a node)
    */
   static async open(link: LinkRef | Link, options: MacvtapOptions = {}): Promise<Macvtap> {
-    for (const key of Object.keys(options)) {
-      if (!OPTIONS.has(key)) throw invalidArgument(key, `one of the options ${[...OPTIONS].join(', ')}`, key)
-    }
-    const { netns, net: given, node = {}, signal } = options
-    if (netns !== undefined && given) {
-      throw invalidArgument('netns', 'nothing beside net, whose namespace it is', netns)
-    }
-    signal?.throwIfAborted()
-    const queues = checkQueues(options.queues ?? 1)
-    const flags = IFF.TAP | IFF.NO_PI | vnetFlag(options.vnetHeader) | (queues > 1 ? IFF.MULTI_QUEUE : 0)
+    checkOptions(options, CHECKS)
+    onePlace(options)
+    const { netns, net, node = {}, signal, queues = 1 } = options
     const ioctls = queueIoctls({ sndbuf: SNDBUF, ...options })
-    const found = await findMacvtap(link, netns, given, signal)
-    const opening = {
-      name: found.name,
-      index: found.index,
-      address: found.address,
-      flags,
-      queues,
-      ioctls,
-      uid: node.uid ?? -1,
-      gid: node.gid ?? -1,
-      mode: node.mode ?? -1
-    }
-    const place = await placeOf(netns, given)
+    const flags = IFF.TAP | IFF.NO_PI | vnetFlag(options.vnetHeader) | (queues > 1 ? IFF.MULTI_QUEUE : 0)
+    const { uid = -1, gid = -1, mode = -1 } = node
+    signal?.throwIfAborted()
+    const place = await placeOf(netns, net)
     try {
-      const opened = await withNetns(place.netns, fd => addon().openMacvtap({ ...opening, netns: fd }))
-      return new Macvtap(opened.descriptors, found, opened)
-    } catch (error) {
-      throw nativeError(error, { link: found.name, diagnosis: diagnoseOpen(error) })
+      const found = await findMacvtap(link, place.netns, net, signal)
+      const opening = { ...found, flags, queues, ioctls, uid, gid, mode }
+      const opened = await openNative(opening, place.netns)
+      const device = new Macvtap(opened.descriptors, found, opened)
+      try {
+        signal?.throwIfAborted()
+        if (opened.node === '' && Math.max(uid, gid, mode) >= 0) throw noNode(found)
+      } catch (error) {
+        await device.close()
+        throw error
+      }
+      return device
     } finally {
       await place.held?.close()
     }
   }
+}
+
+async function openNative(
+  opening: Omit<MacvtapOpenOptions, 'netns'>,
+  netns: NetnsRef | undefined
+): Promise<MacvtapOpened> {
+  try {
+    return await withNetns(netns, fd => addon().openMacvtap({ ...opening, netns: fd }))
+  } catch (error) {
+    throw nativeError(error, { link: opening.name, diagnosis: diagnoseOpen(error) })
+  }
+}
+
+function noNode({ name, index }: { name: string; index: number }): LinkwrightError {
+  return new LinkwrightError(
+    `/dev/tap${index} is missing or another namespace’s: there is no node of ${name} to set owner and mode of`,
+    { code: 'ERR_UNSUPPORTED', link: name, path: 'node' }
+  )
 }
 
 async function findMacvtap(
@@ -105,7 +127,7 @@ async function findMacvtap(
 ): Promise<{ name: string; index: number; address: Uint8Array }> {
   const net = given ?? (await Netlink.open({ netns }))
   try {
-    const link = await net.links.get(ref instanceof Link ? ref.index : ref, { signal })
+    const link = await net.links.get(ref, { signal })
     if (link.kind !== 'macvtap' && link.kind !== 'ipvtap') {
       throw invalidArgument('link', 'a macvtap link', `${link.name} (${link.kind ?? 'a device'})`)
     }
@@ -113,10 +135,23 @@ async function findMacvtap(
     if (name === undefined || address === undefined) {
       throw new LinkwrightError(`no name or address of link ${index}`, { code: 'ERR_UNEXPECTED_REPLY', link: index })
     }
+    assertSame(ref, link)
     return { name, index, address: Uint8Array.from(address.split(':'), byte => Number.parseInt(byte, 16)) }
   } finally {
     if (net !== given) net.close()
   }
+}
+
+/** Ifindexes repeat across namespaces: one that was taken from another namespace is another guest's here. */
+function assertSame(ref: LinkRef | Link, found: Link): void {
+  if (typeof ref !== 'object') return
+  const { name = found.name, address = found.address } = ref as Partial<Link>
+  if (name === found.name && address === found.address) return
+  throw new LinkwrightError(
+    `link ${found.index} is ${found.name} (${found.address}) here, not ${name} (${address}): ` +
+      'it was changed since, or is a link of another namespace',
+    { code: 'ENODEV', link: found.index }
+  )
 }
 
 function diagnoseOpen(error: unknown): string | undefined {

@@ -1,24 +1,42 @@
 /** The namespace that a device is opened in. */
-import type { NativeDescriptors } from '../addon.js'
+import { addon, type NativeDescriptors } from '../addon.js'
+import { nativeError } from '../errors.js'
 import { Netlink } from '../link/netlink.js'
-import type { NetnsRef } from '../netns.js'
+import { type NetnsRef, openNetns } from '../netns.js'
 
 export interface Place {
-  /** The same namespace however often it is entered: never `{ new: true }`. */
-  readonly netns: NetnsRef | undefined
-  /** What keeps a namespace without a name reachable; to be closed. */
+  /** The same namespace however often it is entered; `undefined` is that of the process. */
+  readonly netns: { readonly fd: number } | undefined
+  /** What keeps it reachable, whatever becomes of its name or of the caller's descriptor; to be closed. */
   readonly held: NativeDescriptors | undefined
 }
 
 /** Finds the namespace of an open Netlink, or the one that is asked for; a new one is made here. */
 export async function placeOf(netns: NetnsRef | undefined, net: Netlink | undefined): Promise<Place> {
-  const where = netns ?? net?.netns
-  if (typeof where !== 'object' || where === null || !('new' in where)) return { netns: where, held: undefined }
-  const socket = net ?? (await Netlink.open({ netns: where }))
+  if ((net ? net.netns : netns) === undefined) return { netns: undefined, held: undefined }
+  const held = await hold(netns as NetnsRef, net)
+  return { netns: { fd: held.fds[0] as number }, held }
+}
+
+async function hold(netns: NetnsRef, net: Netlink | undefined): Promise<NativeDescriptors> {
+  // What the Netlink was opened with may mean another namespace by now: its socket knows.
+  if (net) return namespaceOf(net)
+  if (typeof netns === 'object' && netns !== null) {
+    if ('new' in netns && netns.new === true) {
+      using made = await Netlink.open({ netns })
+      return await namespaceOf(made)
+    }
+    // A duplicate, for the caller may close this number at any time.
+    if ('fd' in netns && Number.isInteger(netns.fd) && netns.fd >= 0)
+      return hold(`/proc/self/fd/${netns.fd}`, undefined)
+  }
+  return addon().adoptDescriptors([openNetns(netns).fd])
+}
+
+async function namespaceOf(net: Netlink): Promise<NativeDescriptors> {
   try {
-    const held = await socket.openNetns()
-    return { netns: { fd: held.fds[0] as number }, held }
-  } finally {
-    if (socket !== net) socket.close()
+    return await addon().openNetns(net.socket.native)
+  } catch (error) {
+    throw nativeError(error)
   }
 }

@@ -1,6 +1,8 @@
 /** What TAP, TUN and macvtap devices have in common: descriptors, one a queue, with an owner. */
+import { type InspectOptions, inspect } from 'node:util'
 import { addon, type NativeDescriptors, type TunIoctl } from '../addon.js'
 import { closedError, nativeError } from '../errors.js'
+import { vnetHeaderSize as checkSize } from './checks.js'
 import { type Offloads, offloadMask } from './queue-options.js'
 import { IFF } from './tun-constants.js'
 
@@ -82,9 +84,10 @@ export abstract class QueueDevice {
     await this.ioctl('TUNSETOFFLOAD', offloadMask(offloads))
   }
 
-  /** Size of the virtio-net header in bytes. Device-wide on TUN and TAP, of each queue on macvtap. */
+  /** Size of the virtio-net header in bytes, from 10 to 64. Device-wide on TUN and TAP, of each queue on macvtap. */
   async setVnetHeaderSize(size: number): Promise<void> {
     this.assertOpen()
+    checkSize(size, 'size')
     for (let queue = 0; queue < this.fds.length; queue++) await this.ioctl('TUNSETVNETHDRSZ', size, queue)
   }
 
@@ -117,6 +120,14 @@ export abstract class QueueDevice {
       this.#closing = this.descriptors.close()
     }
     return this.#closing
+  }
+
+  toJSON(): { name: string; index: number; fds: number[] } {
+    return { name: this.#name, index: this.index, fds: this.fds }
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    return `${this.constructor.name} ${inspect(this.toJSON(), options)}`
   }
 
   /** Closes without waiting. */

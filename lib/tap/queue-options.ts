@@ -1,6 +1,7 @@
 /** Options that TAP, TUN and macvtap descriptors share, and the ioctls that they become. */
 import type { TunIoctl } from '../addon.js'
 import { invalidArgument } from '../errors.js'
+import { type Check, object, sndbuf as sndbufCheck, vnetHeaderSize } from './checks.js'
 import { IFF, MAX_QUEUES, TUN_F } from './tun-constants.js'
 
 /** What the reader of the descriptor can take, so that the kernel need not do it (TUN_F_*). Needs `vnetHeader`. */
@@ -26,7 +27,7 @@ export interface QueueOptions {
   queues?: number | undefined
   /**
    * A virtio-net header before each frame, both ways: `true` for the size that the kernel chooses (10 bytes), or its
-   * size: 10, 12 (with the number of buffers), 20 (with a hash), 24 (with tunnel offloads). Off by default.
+   * size from 10 to 64: 12 (with the number of buffers), 20 (with a hash), 24 (with tunnel offloads). Off by default.
    */
   vnetHeader?: boolean | number | undefined
   offloads?: Offloads | undefined
@@ -50,6 +51,7 @@ const OFFLOADS: Record<keyof Offloads, number> = {
 
 /** TUN_F_* for offloads by name. */
 export function offloadMask(offloads: Offloads): number {
+  object(offloads, 'offloads')
   let mask = 0
   for (const [name, on] of Object.entries(offloads)) {
     const bit = Object.hasOwn(OFFLOADS, name) ? OFFLOADS[name as keyof Offloads] : undefined
@@ -69,14 +71,24 @@ export function checkQueues(queues: number): number {
 }
 
 export function vnetFlag(vnetHeader: boolean | number | undefined): number {
-  if (vnetHeader === undefined || vnetHeader === false) return 0
-  if (vnetHeader !== true && !(Number.isInteger(vnetHeader) && vnetHeader >= 10 && vnetHeader <= 255)) {
-    throw invalidArgument('vnetHeader', 'true, false, or a size of 10, 12, 20 or 24 bytes', vnetHeader)
-  }
-  return IFF.VNET_HDR
+  return vnetHeader ? IFF.VNET_HDR : 0
 }
 
-/** The ioctls for a fresh descriptor, in the order that the kernel wants them. */
+export const QUEUE_CHECKS: Record<keyof QueueOptions, Check> = {
+  queues: value => checkQueues(value as number),
+  vnetHeader: (value, path) => {
+    if (typeof value === 'number') vnetHeaderSize(value, path)
+    else if (typeof value !== 'boolean')
+      throw invalidArgument(path, 'true, false, or a size from 10 to 64 bytes', value)
+  },
+  offloads: value => offloadMask(value as Offloads),
+  vnetEndian: (value, path) => {
+    if (value !== 'little' && value !== 'big') throw invalidArgument(path, "'little' or 'big'", value)
+  },
+  sndbuf: sndbufCheck
+}
+
+/** The ioctls for a fresh descriptor, in the order that the kernel wants them. The options were checked. */
 export function queueIoctls(options: QueueOptions): [TunIoctl, number][] {
   const { vnetHeader, offloads, vnetEndian, sndbuf } = options
   if (!vnetHeader && (offloads || vnetEndian)) {
@@ -84,15 +96,8 @@ export function queueIoctls(options: QueueOptions): [TunIoctl, number][] {
   }
   const ioctls: [TunIoctl, number][] = []
   if (typeof vnetHeader === 'number') ioctls.push(['TUNSETVNETHDRSZ', vnetHeader])
-  if (vnetEndian === 'little') ioctls.push(['TUNSETVNETLE', 1])
-  else if (vnetEndian === 'big') ioctls.push(['TUNSETVNETBE', 1])
-  else if (vnetEndian !== undefined) throw invalidArgument('vnetEndian', "'little' or 'big'", vnetEndian)
+  if (vnetEndian) ioctls.push([vnetEndian === 'little' ? 'TUNSETVNETLE' : 'TUNSETVNETBE', 1])
   if (offloads) ioctls.push(['TUNSETOFFLOAD', offloadMask(offloads)])
-  if (sndbuf !== undefined) {
-    if (!Number.isInteger(sndbuf) || sndbuf < 1 || sndbuf > 0x7fffffff) {
-      throw invalidArgument('sndbuf', 'a number of bytes from 1 to 2147483647', sndbuf)
-    }
-    ioctls.push(['TUNSETSNDBUF', sndbuf])
-  }
+  if (sndbuf !== undefined) ioctls.push(['TUNSETSNDBUF', sndbuf])
   return ioctls
 }

@@ -1,5 +1,6 @@
 /** TAP devices: Ethernet frames through descriptors. */
-import { openTunDevice, TunDevice, type TunOptions } from './tun-device.js'
+import { openTunDevice, TunDevice } from './tun-device.js'
+import type { TunOptions } from './tun-options.js'
 
 export type TapOptions = TunOptions
 

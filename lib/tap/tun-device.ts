@@ -1,120 +1,24 @@
 /** TUN and TAP devices: /dev/net/tun, see Documentation/networking/tuntap.rst. */
 import { addon, type TunIoctl } from '../addon.js'
-import { invalidArgument, LinkwrightError, nativeError } from '../errors.js'
-import type { Link, LinkRef } from '../link/link.js'
-import type { BridgePortSettings, ChangeLink, LinkSettings } from '../link/link-options.js'
+import { LinkwrightError, nativeError } from '../errors.js'
+import type { Link } from '../link/link.js'
 import { Netlink } from '../link/netlink.js'
 import { type NetnsRef, withNetns } from '../netns.js'
+import * as check from './checks.js'
 import { diagnoseTun } from './diagnosis.js'
 import { type Place, placeOf } from './place.js'
 import { QueueDevice } from './queue-device.js'
-import { checkQueues, type QueueOptions, queueIoctls, vnetFlag } from './queue-options.js'
+import { checkQueues, QUEUE_CHECKS, queueIoctls, vnetFlag } from './queue-options.js'
+import { disableIpv6, restoreLink, runIoctls, type Undo } from './restore.js'
 import { IFF } from './tun-constants.js'
-
-/** Settings of the link that go along with the opening. */
-type OwnLinkSettings = Pick<
-  LinkSettings,
-  | 'address'
-  | 'mtu'
-  | 'txqlen'
-  | 'alias'
-  | 'group'
-  | 'up'
-  | 'promisc'
-  | 'allmulti'
-  | 'multicast'
-  | 'gsoMaxSize'
-  | 'gsoMaxSegs'
-  | 'groMaxSize'
-  | 'gsoIpv4MaxSize'
-  | 'groIpv4MaxSize'
->
-
-export interface TunOptions extends QueueOptions, OwnLinkSettings {
-  /** Name, or a pattern: `vnet%d` takes the first free number. Left out, the kernel chooses (`tap0`, `tun0`). */
-  name?: string | undefined
-  /** The ifindex to have. */
-  index?: number | undefined
-  /** The namespace to make the device in. */
-  netns?: NetnsRef | undefined
-  /** An open Netlink of the same namespace, to save opening one. */
-  net?: Netlink | undefined
-  /** IFF_MULTI_QUEUE: further queues can be opened. On by default when `queues` is above 1; a guest with one queue is
-   * better off without (Firecracker refuses it). */
-  multiQueue?: boolean | undefined
-  /** The device outlives its descriptors; it is made so as the last step. */
-  persist?: boolean | undefined
-  /** User and group who may attach to a persistent device without CAP_NET_ADMIN (TUNSETOWNER, TUNSETGROUP). */
-  uid?: number | undefined
-  gid?: number | undefined
-  /** Fail with `EBUSY` if the device exists. On by default; `false` attaches to a persistent one. */
-  exclusive?: boolean | undefined
-  /** `false` keeps the carrier off until {@link TunDevice.setCarrier}. */
-  carrier?: boolean | undefined
-  /** Frames that are written go through NAPI and GRO: pays for TCP streams into the host's own stack. */
-  napi?: boolean | undefined
-  /** Frames in fragments (IFF_NAPI_FRAGS): a testing aid of the kernel's, TAP only, with `napi`. */
-  napiFrags?: boolean | undefined
-  /** Classic BPF program (`struct sock_filter`, 8 bytes each) that chooses what reaches the descriptors; TAP only. */
-  filter?: Uint8Array | undefined
-  /** Descriptor of an eBPF program that chooses the queue, and one that drops (TUNSETSTEERINGEBPF, TUNSETFILTEREBPF). */
-  steeringProgram?: number | undefined
-  filterProgram?: number | undefined
-  /** Whether the host's side speaks IPv6. Off by default on ports (with `master`), which should have no address. */
-  ipv6?: boolean | undefined
-  /** The bridge that the device becomes a port of; not for TUN. */
-  master?: LinkRef | undefined
-  /** Settings as a port of the bridge, in force before the link comes up. */
-  port?: BridgePortSettings | undefined
-  altnames?: string[] | undefined
-  signal?: AbortSignal | undefined
-}
-
-const LINK_SETTINGS = [
-  'address',
-  'mtu',
-  'txqlen',
-  'alias',
-  'group',
-  'up',
-  'promisc',
-  'allmulti',
-  'multicast',
-  'gsoMaxSize',
-  'gsoMaxSegs',
-  'groMaxSize',
-  'gsoIpv4MaxSize',
-  'groIpv4MaxSize',
-  'master',
-  'port'
-] as const
-
-const OPTIONS: ReadonlySet<string> = new Set([
-  ...LINK_SETTINGS,
-  'name',
-  'index',
-  'netns',
-  'net',
-  'queues',
-  'vnetHeader',
-  'offloads',
-  'vnetEndian',
-  'sndbuf',
-  'multiQueue',
-  'persist',
-  'uid',
-  'gid',
-  'exclusive',
-  'carrier',
-  'napi',
-  'napiFrags',
-  'filter',
-  'steeringProgram',
-  'filterProgram',
-  'ipv6',
-  'altnames',
-  'signal'
-])
+import {
+  checkTunOptions,
+  deviceIoctls,
+  linkChanges,
+  linkSettings,
+  ownerIoctls,
+  type TunOptions
+} from './tun-options.js'
 
 /** What was opened, before there is an object for it. */
 export interface OpenedTun {
@@ -123,39 +27,37 @@ export interface OpenedTun {
   index: number
   netns: NetnsRef | undefined
   place: Place
-  multiQueue: boolean
-  queueIoctls: [TunIoctl, number][]
   flags: number
 }
 
 /** Opens and configures a device; whatever fails, nothing stays. */
 export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): Promise<OpenedTun> {
-  checkOptions(type, options)
-  const { netns, net, signal, name = '', exclusive = true, persist } = options
+  checkTunOptions(type, options)
+  const { netns, net, signal, name = '', exclusive = true, persist, queues = 1 } = options
   signal?.throwIfAborted()
-  const queues = checkQueues(options.queues ?? 1)
-  const multiQueue = options.multiQueue ?? queues > 1
-  if (queues > 1 && !multiQueue) throw invalidArgument('multiQueue', 'true (more than one queue needs it)', false)
   const flags =
     (type === 'tap' ? IFF.TAP : IFF.TUN) |
     IFF.NO_PI |
     vnetFlag(options.vnetHeader) |
-    (multiQueue ? IFF.MULTI_QUEUE : 0) |
+    ((options.multiQueue ?? queues > 1) ? IFF.MULTI_QUEUE : 0) |
     (options.napi ? IFF.NAPI : 0) |
     (options.napiFrags ? IFF.NAPI_FRAGS : 0) |
     (options.carrier === false ? IFF.NO_CARRIER : 0)
-  const ioctls = queueIoctls(options)
+  const ioctls = [...queueIoctls(options), ...deviceIoctls(options)]
+  const owner = ownerIoctls(options)
+  const withoutIpv6 = !(options.ipv6 ?? options.master === undefined)
+  // What a device has that may be there already is noted before it is changed, so that comes later.
+  const attaching = !exclusive && name !== '' && !name.includes('%')
   const opening = {
     name,
     flags,
     exclusive,
     queues,
     index: options.index ?? 0,
-    disableIpv6: !(options.ipv6 ?? options.master === undefined),
-    ioctls: [...ioctls, ...deviceIoctls(options)]
+    disableIpv6: withoutIpv6 && !attaching,
+    ioctls: attaching ? [] : [...ioctls, ...owner]
   }
   const place = await placeOf(netns, net)
-  const existed = !exclusive && name !== '' && !name.includes('%')
   let opened: Awaited<ReturnType<ReturnType<typeof addon>['openTun']>>
   try {
     opened = await withNetns(place.netns, fd => addon().openTun({ ...opening, netns: fd }))
@@ -164,7 +66,7 @@ export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): P
     await place.held?.close()
     throw nativeError(error, { link: name || type, diagnosis })
   }
-  const undo: (() => Promise<unknown>)[] = [
+  const undo: Undo = [
     async () => {
       await opened.descriptors.close()
       await place.held?.close()
@@ -172,114 +74,45 @@ export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): P
   ]
   try {
     const [fd = -1] = opened.descriptors.fds
+    if (attaching && withoutIpv6) await disableIpv6(place.netns, opened.name, undo)
+    const before = await configure(opened.index, options, place, attaching, undo)
     if (options.filter) await addon().tunAttachFilter(fd, options.filter)
-    await configure(opened.index, options, place, existed, undo)
+    if (before) await runIoctls(fd, ioctls, before, undo)
     if (persist !== undefined) {
-      const before = opened.flags & IFF.PERSIST ? 1 : 0
-      undo.push(() => addon().tunIoctl(fd, 'TUNSETPERSIST', before))
+      const persisted = opened.flags & IFF.PERSIST ? 1 : 0
+      undo.push(() => addon().tunIoctl(fd, 'TUNSETPERSIST', persisted))
       await addon().tunIoctl(fd, 'TUNSETPERSIST', persist ? 1 : 0)
     }
     signal?.throwIfAborted()
+    // Last, for an owner cannot be taken away again where there was none.
+    if (before) await runIoctls(fd, owner, before, undo)
   } catch (error) {
     for (const step of undo.reverse()) await step().catch(() => {})
     throw nativeError(error, { link: opened.name })
   }
-  return { ...opened, netns: netns ?? net?.netns, place, multiQueue, queueIoctls: ioctls, flags }
+  return { ...opened, netns: netns ?? net?.netns, place, flags }
 }
 
-/** The link's own settings, in as few messages as the kernel allows: one, or two for a port with settings. */
+/** The link's own settings. Gives the link as it was before, if it may have been there. */
 async function configure(
   index: number,
   options: TunOptions,
   { netns }: Place,
-  existed: boolean,
-  undo: (() => Promise<unknown>)[]
-): Promise<void> {
-  const settings: Record<string, unknown> = {}
-  for (const key of LINK_SETTINGS) if (options[key] !== undefined) settings[key] = options[key]
-  const { altnames, signal } = options
-  if (Object.keys(settings).length === 0 && !altnames?.length) return
+  attaching: boolean,
+  undo: Undo
+): Promise<Link | undefined> {
+  const { altnames = [], signal } = options
+  const changes = linkChanges(options)
+  if (!attaching && changes.length === 0 && altnames.length === 0) return undefined
   const net = options.net ?? (await Netlink.open({ netns }))
   try {
-    if (existed) {
-      const before = await net.links.get(index, { signal })
-      undo.push(() => restore(netns, index, before, settings))
-    }
-    const { port, up, ...first } = settings as ChangeLink & { port?: BridgePortSettings }
-    if (port) {
-      // A port's settings cannot go along with its master, and have to be in force before frames flow.
-      if (Object.keys(first).length > 0) await net.links.set(index, first as ChangeLink, { signal })
-      await net.links.set(index, { port, up }, { signal })
-    } else if (Object.keys(settings).length > 0) await net.links.set(index, settings as ChangeLink, { signal })
-    if (altnames?.length) await net.links.addAltnames(index, altnames, { signal })
+    const before = attaching ? await net.links.get(index, { signal }) : undefined
+    if (before) undo.push(() => restoreLink(netns, before, linkSettings(options), altnames))
+    for (const change of changes) await net.links.set(index, change, { signal })
+    if (altnames.length > 0) await net.links.addAltnames(index, altnames, { signal })
+    return before
   } finally {
     if (net !== options.net) net.close()
-  }
-}
-
-/** Puts a persistent device's link back to what it was. */
-async function restore(netns: NetnsRef | undefined, index: number, before: Link, changed: object): Promise<void> {
-  const net = await Netlink.open({ netns })
-  try {
-    const old: Record<string, unknown> = {}
-    for (const key of Object.keys(changed)) {
-      if (key === 'port') continue
-      if (key === 'up') old[key] = before.up
-      else if (key === 'master') old[key] = before.master ?? null
-      else if (key === 'alias') old[key] = before.alias ?? ''
-      else old[key] = before[key as 'mtu']
-    }
-    await net.links.set(index, old as ChangeLink)
-  } finally {
-    net.close()
-  }
-}
-
-function deviceIoctls(options: TunOptions): [TunIoctl, number][] {
-  const ioctls: [TunIoctl, number][] = []
-  // Kernels that do not know IFF_NO_CARRIER ignore it.
-  if (options.carrier === false) ioctls.push(['TUNSETCARRIER', 0])
-  if (options.uid !== undefined) ioctls.push(['TUNSETOWNER', identity('uid', options.uid)])
-  if (options.gid !== undefined) ioctls.push(['TUNSETGROUP', identity('gid', options.gid)])
-  if (options.steeringProgram !== undefined) ioctls.push(['TUNSETSTEERINGEBPF', options.steeringProgram])
-  if (options.filterProgram !== undefined) ioctls.push(['TUNSETFILTEREBPF', options.filterProgram])
-  return ioctls
-}
-
-function identity(name: string, value: number): number {
-  if (!Number.isInteger(value) || value < 0 || value > 0xfffffffe) throw invalidArgument(name, 'a numeric id', value)
-  return value
-}
-
-function checkOptions(type: 'tun' | 'tap', options: TunOptions): void {
-  for (const key of Object.keys(options)) {
-    if (!OPTIONS.has(key)) throw invalidArgument(key, `one of the options ${[...OPTIONS].join(', ')}`, key)
-  }
-  const { name } = options
-  if (
-    name !== undefined &&
-    (typeof name !== 'string' || name === '' || Buffer.byteLength(name) > 15 || /[\s/:]/.test(name))
-  ) {
-    throw invalidArgument('name', 'a link name of 1 to 15 bytes, possibly with %d', name)
-  }
-  if (name && (name.match(/%/g)?.length ?? 0) > (name.includes('%d') ? 1 : 0)) {
-    throw invalidArgument('name', 'a link name with at most one %d', name)
-  }
-  const { index } = options
-  if (index !== undefined && (!Number.isInteger(index) || index < 1 || index > 0x7fffffff)) {
-    throw invalidArgument('index', 'an ifindex', index)
-  }
-  if (type === 'tun' && (options.master !== undefined || options.port)) {
-    throw invalidArgument('master', 'nothing (a TUN carries no Ethernet frames and cannot be a port)', options.master)
-  }
-  if (options.napiFrags && !(type === 'tap' && options.napi)) {
-    throw invalidArgument('napiFrags', 'false (fragments are for TAP, and need napi)', true)
-  }
-  if (options.port && options.master === undefined) {
-    throw invalidArgument('master', 'the bridge that the port settings are for', options.master)
-  }
-  if (options.netns !== undefined && options.net) {
-    throw invalidArgument('netns', 'nothing beside net, whose namespace it is', options.netns)
   }
 }
 
@@ -311,7 +144,9 @@ export class TunDevice extends QueueDevice {
     this.assertOpen()
     checkQueues(count)
     const { name } = await this.describe()
-    const { flags, queueIoctls: ioctls } = this.#opened
+    const { flags } = this.#opened
+    // All else is the device's, and may have been changed since it was opened.
+    const ioctls: [TunIoctl, number][] = [['TUNSETSNDBUF', await this.ioctl('TUNGETSNDBUF', 0)]]
     const more = await this.run(
       () =>
         withNetns(this.#opened.place.netns, netns =>
@@ -329,29 +164,33 @@ export class TunDevice extends QueueDevice {
 
   /** Link up or down as the host's stack sees it (TUNSETCARRIER). */
   async setCarrier(on: boolean): Promise<void> {
+    check.boolean(on, 'carrier')
     await this.ioctl('TUNSETCARRIER', on ? 1 : 0)
   }
 
   /** Whether the device outlives its descriptors. */
   async setPersist(on: boolean): Promise<void> {
+    check.boolean(on, 'persist')
     await this.ioctl('TUNSETPERSIST', on ? 1 : 0)
   }
 
   /** Bytes that may wait on the way to the stack. */
   async setSndbuf(bytes: number): Promise<void> {
     this.assertOpen()
+    check.sndbuf(bytes, 'sndbuf')
     for (let queue = 0; queue < this.fds.length; queue++) await this.ioctl('TUNSETSNDBUF', bytes, queue)
   }
 
   /** User and group who may attach; `undefined` leaves one as it is. */
   async setOwner(owner: { uid?: number | undefined; gid?: number | undefined }): Promise<void> {
-    if (owner.uid !== undefined) await this.ioctl('TUNSETOWNER', identity('uid', owner.uid))
-    if (owner.gid !== undefined) await this.ioctl('TUNSETGROUP', identity('gid', owner.gid))
+    check.checkOptions(owner, { uid: check.identity, gid: check.identity })
+    for (const [ioctl, id] of ownerIoctls(owner)) await this.ioctl(ioctl, id)
   }
 
   /** Byte order of the virtio-net header. */
   async setVnetEndian(endian: 'little' | 'big'): Promise<void> {
     this.assertOpen()
+    QUEUE_CHECKS.vnetEndian(endian, 'vnetEndian')
     for (let queue = 0; queue < this.fds.length; queue++) {
       await this.ioctl(endian === 'little' ? 'TUNSETVNETLE' : 'TUNSETVNETBE', 1, queue)
     }
@@ -360,17 +199,20 @@ export class TunDevice extends QueueDevice {
   /** Classic BPF program that chooses what reaches the descriptors, or `null` for none; TAP only. */
   async setFilter(program: Uint8Array | null): Promise<void> {
     const fd = this.queue(0)
+    if (program !== null) check.bpf(program, 'filter')
     if (program === null) await this.ioctl('TUNDETACHFILTER', 0)
     else await this.run(() => addon().tunAttachFilter(fd, program), 'ioctl(TUNATTACHFILTER)')
   }
 
   /** eBPF program that chooses the queue of each frame, or `null` for none. */
   async setSteeringProgram(program: number | null): Promise<void> {
+    if (program !== null) check.descriptor(program, 'steeringProgram')
     await this.ioctl('TUNSETSTEERINGEBPF', program ?? -1)
   }
 
   /** eBPF program that drops frames, or `null` for none. */
   async setFilterProgram(program: number | null): Promise<void> {
+    if (program !== null) check.descriptor(program, 'filterProgram')
     await this.ioctl('TUNSETFILTEREBPF', program ?? -1)
   }
 }

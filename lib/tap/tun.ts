@@ -1,5 +1,6 @@
 /** TUN devices: IP packets through descriptors. */
-import { openTunDevice, TunDevice, type TunOptions } from './tun-device.js'
+import { openTunDevice, TunDevice } from './tun-device.js'
+import type { TunOptions } from './tun-options.js'
 
 /** An open TUN device. It is gone when it is closed, unless it is persistent. */
 export class Tun extends TunDevice {

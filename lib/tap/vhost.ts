@@ -1,6 +1,7 @@
 /** Descriptors of /dev/vhost-net, one for each queue of a guest's NIC. */
 import { closeSync, constants, openSync } from 'node:fs'
-import { addon, type NativeDescriptors } from '../addon.js'
+import { addon } from '../addon.js'
+import { Descriptors } from '../descriptors.js'
 import { nativeError } from '../errors.js'
 import { checkQueues } from './queue-options.js'
 
@@ -9,12 +10,12 @@ import { checkQueues } from './queue-options.js'
  *
  * @throws LinkwrightError `ENOENT` where the kernel has no vhost-net, `EACCES` where the user may not
  */
-export function openVhostNet(queues = 1): NativeDescriptors {
+export function openVhostNet(queues = 1): Descriptors {
   checkQueues(queues)
   const fds: number[] = []
   try {
     while (fds.length < queues) fds.push(openSync('/dev/vhost-net', constants.O_RDWR))
-    return addon().adoptDescriptors(fds)
+    return new Descriptors(addon().adoptDescriptors(fds), 'vhost-net')
   } catch (error) {
     for (const fd of fds) closeSync(fd)
     const { code } = error as { code?: string }

@@ -1,4 +1,5 @@
 /** Creating links: what they get, and what stays when it fails. */
+import { setTimeout } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { CreateLink } from '../../lib/index.js'
 import { has } from '../support/features.js'
@@ -52,7 +53,8 @@ describe('create', () => {
     expect(ns.tools.link('a')).toMatchObject({ ifalias: 'of tenant blue', inet6_addr_gen_mode: 'none' })
     expect(ns.tools.link('b')).toMatchObject({ ifalias: 'the other end', inet6_addr_gen_mode: 'none' })
     expect(ns.tools.link('a').flags).toEqual(expect.arrayContaining(['UP', 'LOWER_UP']))
-    expect(ns.tools.ipJson('-6 address show dev a')).toEqual([])
+    await setTimeout(200)
+    for (const name of ['a', 'b']) expect(ns.tools.ipJson(`-6 address show dev ${name}`)).toEqual([])
   })
 
   test('the returned link is as the kernel has it', async ({ ns }) => {

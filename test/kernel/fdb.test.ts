@@ -10,8 +10,10 @@ const OTHER = '02:00:00:00:00:12'
 const entries = ({ tools }: Namespace, options: string, lladdr = MAC): Parsed[] =>
   tools.bridgeJson(`fdb show ${options}`).filter(entry => entry.mac === lladdr)
 
-async function bridgeWithPorts({ net }: Namespace): Promise<void> {
+async function bridgeWithPorts({ net, tools }: Namespace): Promise<void> {
   await net.links.create({ kind: 'bridge', name: 'br0', forwardDelay: 0, up: true })
+  // Entries that name no VLAN go into each VLAN of the port as well.
+  if (has('vlanFiltering')) tools.ip('link set dev br0 type bridge vlan_default_pvid 0')
   for (const name of ['a', 'b'])
     await net.links.create({ kind: 'veth', name, master: 'br0', up: true, peer: { name: `${name}-peer`, up: true } })
   for (const name of ['a', 'b']) await net.links.waitFor(name, link => link?.port?.state === 'forwarding')
@@ -45,6 +47,7 @@ describe('of a bridge', () => {
     if (!has('vlanFiltering')) skip('this kernel filters no VLANs')
     await bridgeWithPorts(ns)
     await ns.net.links.set('br0', { kind: 'bridge', vlanFiltering: true })
+    ns.tools.bridge('vlan add dev a vid 1')
     await ns.net.fdb.add({ lladdr: MAC, link: 'a', vlan: 1 })
     expect(entries(ns, 'br br0')).toMatchObject([{ ifname: 'a', vlan: 1 }])
     await ns.net.fdb.delete({ lladdr: MAC, link: 'a', vlan: 1 })

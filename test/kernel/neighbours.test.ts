@@ -8,7 +8,9 @@ const MAC = '02:00:00:00:00:11'
 const test = base.extend<{ host: Namespace }>({
   host: async ({ ns }, use) => {
     ns.tools.ip('link add name a type veth peer name b')
-    for (const name of ['a', 'b']) ns.tools.ip(`link set dev ${name} addrgenmode none up`)
+    for (const how of ['addrgenmode none', 'up']) {
+      for (const name of ['a', 'b']) ns.tools.ip(`link set dev ${name} ${how}`)
+    }
     await use(ns)
   }
 })

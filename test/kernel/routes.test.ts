@@ -9,7 +9,9 @@ import { traffic } from '../support/trace.js'
 const test = base.extend<{ host: Namespace }>({
   host: async ({ ns }, use) => {
     ns.tools.ip('link add name a type veth peer name b')
-    for (const name of ['a', 'b']) ns.tools.ip(`link set dev ${name} addrgenmode none up`)
+    for (const how of ['addrgenmode none', 'up']) {
+      for (const name of ['a', 'b']) ns.tools.ip(`link set dev ${name} ${how}`)
+    }
     ns.tools.ip('address add 192.0.2.1/24 dev a')
     ns.tools.ip('address add 192.0.2.7/24 dev a')
     ns.tools.ip('address add 203.0.113.1/24 dev b')

@@ -45,12 +45,6 @@ describe('diagnostics channels', () => {
     const announced = received.filter(message => message.portId === 0)
     expect(announced.map(message => message.decode()?.['name'])).toContain('br0')
   })
-
-  test('cost nothing when nobody looks', async ({ ns }) => {
-    const first = await traffic(() => ns.net.links.get('lo'))
-    await ns.net.links.get('lo')
-    expect(first.sent).toHaveLength(1)
-  })
 })
 
 describe('NODE_DEBUG=linkwright', () => {

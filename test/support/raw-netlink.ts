@@ -28,11 +28,12 @@ export async function rawLinkAttribute(
     reply.data.byteOffset + reply.start + IFINFOMSG,
     reply.end - reply.start - IFINFOMSG
   )
-  for (const type of path) payload = payload && attribute(payload, type)
+  for (const type of path) payload = payload && attributeIn(payload, type)
   return payload
 }
 
-function attribute(bytes: Buffer, wanted: number): Buffer | undefined {
+/** The payload of an attribute in a row of attributes. */
+export function attributeIn(bytes: Buffer, wanted: number): Buffer | undefined {
   for (let at = 0; at + 4 <= bytes.length; ) {
     const length = bytes.readUInt16LE(at)
     if ((bytes.readUInt16LE(at + 2) & 0x3fff) === wanted) return bytes.subarray(at + 4, at + length)

@@ -256,6 +256,92 @@ describe('an aborted signal', () => {
     await expect(other.receive({ signal })).rejects.toThrow('too late')
     expect(text((await other.receive())?.data)).toBe('kept')
   })
+
+  test('that is aborted already sends nothing, and connects to nobody', async () => {
+    const [one, other] = openPair()
+    const signal = AbortSignal.abort(new Error('too late'))
+    await expect(one.send('never', [], { signal })).rejects.toThrow('too late')
+    await one.send('sent')
+    expect(text((await other.receive())?.data)).toBe('sent')
+    const path = join(tempFolder(), 'socket')
+    using server = FdServer.listen(path)
+    await expect(FdSocket.connect(path, { signal })).rejects.toThrow('too late')
+    await expect(sendFds(path, [], 'x', { signal })).rejects.toThrow('too late')
+    await expect(server.accept({ signal })).rejects.toThrow('too late')
+  })
+
+  test('takes a send out of the queue at once, and the others go on in order', async () => {
+    const [one, other] = openPair()
+    const large = new Uint8Array(1 << 20)
+    const controller = new AbortController()
+    const first = one.send(large)
+    const second = one.send('second', [], { signal: controller.signal })
+    const third = one.send('third')
+    await delay(10)
+    controller.abort(new Error('enough'))
+    await expect(second).rejects.toThrow('enough')
+    let bytes = 0
+    let end = ''
+    while (bytes < large.length + 'third'.length) {
+      const data = (await other.receive())?.data ?? new Uint8Array()
+      end = text(data).slice(-11)
+      bytes += data.length
+    }
+    await Promise.all([first, third])
+    expect(end.replaceAll('\0', '')).toBe('third')
+    expect(one.closed).toBe(false)
+  })
+
+  test('in the middle of a send closes the socket: what follows would be taken for the rest', async () => {
+    const [one] = openPair()
+    const controller = new AbortController()
+    const sending = one.send(new Uint8Array(8 << 20), [], { signal: controller.signal })
+    const next = one.send('next')
+    await delay(10)
+    controller.abort(new Error('enough'))
+    await expect(sending).rejects.toThrow('enough')
+    await expect(next).rejects.toMatchObject({ code: 'ERR_CLOSED' })
+    expect(one.closed).toBe(true)
+  })
+
+  test('ends the wait for room of a send that has not begun, and the socket goes on', async () => {
+    const [one, other] = openPair()
+    // Fill it up to the last byte, so that the next send waits without having sent any.
+    const filling = new AbortController()
+    const chunk = new Uint8Array(1)
+    let filled = 0
+    for (let waits = false; !waits; ) {
+      waits = await Promise.race([
+        one.send(chunk, [], { signal: filling.signal }).then(
+          () => {
+            filled++
+            return false
+          },
+          () => true
+        ),
+        delay(50, true)
+      ])
+    }
+    filling.abort(new Error('full'))
+    await delay(0)
+    expect(one.closed).toBe(false)
+    for (let bytes = 0; bytes < filled; ) bytes += (await other.receive())?.data.length ?? 0
+    await one.send('on')
+    expect(text((await other.receive())?.data)).toBe('on')
+  })
+
+  test('ends the wait for a connection, and the server goes on', async () => {
+    const path = join(tempFolder(), 'socket')
+    using server = FdServer.listen(path)
+    const controller = new AbortController()
+    const accepting = expect(server.accept({ signal: controller.signal })).rejects.toThrow('enough')
+    await delay(10)
+    controller.abort(new Error('enough'))
+    await accepting
+    using _client = await FdSocket.connect(path)
+    using accepted = await server.accept()
+    expect(accepted).toBeInstanceOf(FdSocket)
+  })
 })
 
 test('one receive() at a time', async () => {

@@ -1,5 +1,6 @@
-import { existsSync, readlinkSync, statSync } from 'node:fs'
-import { expect, test } from 'vitest'
+import { closeSync, existsSync, openSync, readlinkSync, statSync } from 'node:fs'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { Macvtap } from '../../lib/index.js'
 import { answerFrame } from '../support/frames.js'
 import { askDescriptor, askDescriptors } from './support/descriptor.js'
 import { openMacvtap, openNetlink } from './support/devices.js'
@@ -8,7 +9,7 @@ import { ping } from './support/kernel-stack.js'
 import { addMacvtap, createLower } from './support/lower.js'
 import { needsMacvtap } from './support/needs.js'
 import { createNetns } from './support/netns.js'
-import { freshIndex, ip, ipLink } from './support/system.js'
+import { freshIndex, ip, ipLink, newFiles, openFiles } from './support/system.js'
 
 needsMacvtap()
 
@@ -84,7 +85,14 @@ test('the owner of a node that is another link’s is not changed', async () => 
   const index = freshIndex()
   makeLink('first0', index, '02:00:00:00:01:01')
   const second = makeLink('second0', index, '02:00:00:00:02:02')
-  await openMacvtap('second0', { netns: second.netns, node: { uid: 1234, mode: 0o666 } })
+  const before = openFiles()
+  const node = { uid: 1234, mode: 0o666 }
+  await expect(Macvtap.open('second0', { netns: second.netns, node })).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED',
+    path: 'node',
+    link: 'second0'
+  })
+  expect(newFiles(before)).toEqual([])
   const { uid, mode } = statSync(`/dev/tap${index}`)
   expect([uid, mode & 0o777]).toEqual([0, 0o600])
 })
@@ -116,4 +124,36 @@ test('a link that was moved to another namespace is found there', async () => {
   ip(netns, 'link', 'set', 'moved0', 'up')
   const direct = await openMacvtap('moved0', { netns })
   await expectTheDeviceOf({ netns, name: 'moved0', address: '02:00:00:00:04:04', outside }, direct.fd)
+})
+
+describe('a link of another namespace with the same ifindex', () => {
+  test.each([
+    ['name', 'first0', 'second0', '02:00:00:00:01:01'],
+    ['address', 'same0', 'same0', '02:00:00:00:02:02']
+  ])('is told by its %s', async (_what, name, otherName, otherAddress) => {
+    const index = freshIndex()
+    const first = makeLink(name, index, '02:00:00:00:01:01')
+    const second = makeLink(otherName, index, otherAddress)
+    const link = await (await openNetlink({ netns: first.netns })).links.get(index)
+    await expect(Macvtap.open(link, { netns: second.netns })).rejects.toMatchObject({
+      code: 'ENODEV',
+      link: index,
+      message: expect.stringContaining('a link of another namespace')
+    })
+    const direct = await openMacvtap(link, { netns: first.netns })
+    expect(askDescriptor(direct.fd)).toMatchObject({ name, mac: first.address })
+  })
+})
+
+test('a Netlink whose descriptor means another namespace by now: the link is that of its socket', async () => {
+  const index = freshIndex()
+  const first = makeLink('same0', index, '02:00:00:00:01:01')
+  const second = makeLink('same0', index, '02:00:00:00:01:01')
+  const fd = openSync(`/run/netns/${first.netns}`, 'r')
+  const net = await openNetlink({ netns: { fd } })
+  closeSync(fd)
+  expect(openSync(`/run/netns/${second.netns}`, 'r')).toBe(fd)
+  onTestFinished(() => closeSync(fd))
+  const direct = await openMacvtap('same0', { net })
+  await expectTheDeviceOf(first, direct.fd)
 })

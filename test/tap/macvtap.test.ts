@@ -1,4 +1,5 @@
 import { chmodSync, existsSync, readdirSync, statSync, unlinkSync } from 'node:fs'
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { Macvtap } from '../../lib/index.js'
 import { askDescriptor, askDescriptors } from './support/descriptor.js'
@@ -227,4 +228,49 @@ test('a failure in the middle closes what was opened', async () => {
   const offloads = { csum: true, tso4: true, udpTunnelGso: true }
   await expect(Macvtap.open(name, { queues: 4, vnetHeader: true, offloads })).rejects.toMatchObject({ code: 'EINVAL' })
   expect(newFiles(before)).toEqual([])
+})
+
+test('a signal that is aborted while it is opened closes it', async () => {
+  const { name } = makeLink()
+  const before = openFiles()
+  let looks = 0
+  const throwIfAborted = () => {
+    if (++looks === 2) throw new Error('aborted at the end')
+  }
+  const signal = Object.assign(new AbortController().signal, { throwIfAborted })
+  await expect(Macvtap.open(name, { queues: 2, signal })).rejects.toThrow('aborted at the end')
+  expect(newFiles(before)).toEqual([])
+})
+
+test('node settings without a node are refused, and nothing stays open', async () => {
+  const { name, node } = makeLink()
+  unlinkSync(node)
+  const before = openFiles()
+  await expect(Macvtap.open(name, { node: { mode: 0o666 } })).rejects.toMatchObject({
+    code: 'ERR_UNSUPPORTED',
+    path: 'node',
+    link: name
+  })
+  expect(newFiles(before)).toEqual([])
+  expect((await openMacvtap(name, { node: {} })).node).toBe('')
+})
+
+test('a link that was renamed since is not opened by its old self', async () => {
+  const { name } = makeLink()
+  const net = await openNetlink()
+  const link = await net.links.get(name)
+  ip(undefined, 'link', 'set', name, 'down')
+  await net.links.rename(name, 'renamed0')
+  await expect(Macvtap.open(link, { net })).rejects.toMatchObject({
+    code: 'ENODEV',
+    message: expect.stringContaining(`is renamed0 (${link.address}) here, not ${name} (${link.address})`)
+  })
+  await openMacvtap(await net.links.get('renamed0'), { net })
+})
+
+test('is shown by its name, ifindex and descriptors', async () => {
+  const { name, index } = makeLink()
+  const direct = await openMacvtap(name)
+  expect(JSON.parse(JSON.stringify(direct))).toEqual({ name, index, fds: direct.fds })
+  expect(inspect(direct)).toBe(`Macvtap { name: '${name}', index: ${index}, fds: [ ${direct.fd} ] }`)
 })

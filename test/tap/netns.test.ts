@@ -1,14 +1,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, readlinkSync, writeSync } from 'node:fs'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { Tap } from '../../lib/index.js'
 import { arpRequest, parseArp } from '../support/frames.js'
 import { openNetlink, openTap } from './support/devices.js'
 import { nextFrame } from './support/io.js'
 import { needsTun } from './support/needs.js'
 import { createNetns } from './support/netns.js'
-import { inside, ip, ipLink } from './support/system.js'
+import { fdInfoName, inside, ip, ipLink, newFiles, openFiles, run } from './support/system.js'
 
 needsTun()
 
@@ -131,4 +131,77 @@ test('a busy name is explained from that namespace', async () => {
 test('netns and net exclude each other', async () => {
   const net = await openNetlink()
   await expect(Tap.open({ net, netns: createNetns() })).rejects.toMatchObject({ path: 'netns' })
+})
+
+describe('a descriptor that means another namespace by now', () => {
+  /** A descriptor of a namespace, and what makes it one of another, as a program does that closes and opens files. */
+  function reusable(): { here: string; other: string; fd: number; reuse(): void } {
+    const [here, other] = [createNetns(), createNetns()]
+    const fd = openSync(`/run/netns/${here}`, 'r')
+    onTestFinished(() => closeSync(fd))
+    const reuse = () => {
+      closeSync(fd)
+      expect(openSync(`/run/netns/${other}`, 'r')).toBe(fd)
+    }
+    return { here, other, fd, reuse }
+  }
+
+  test('of a Netlink: the device is made where its socket is', async () => {
+    const { here, other, fd, reuse } = reusable()
+    const net = await openNetlink({ netns: { fd } })
+    reuse()
+    const tap = await openTap({ name: 'away0', net, mtu: 1400 })
+    expect(ipLink('away0', here)).toMatchObject({ ifindex: tap.index, mtu: 1400 })
+    expect(ipLink('away0', other)).toBeUndefined()
+  })
+
+  test('of a device: further queues are opened where it is', async () => {
+    const { here, other, fd, reuse } = reusable()
+    const tap = await openTap({ name: 'away0', netns: { fd }, queues: 2 })
+    reuse()
+    await tap.addQueues(1)
+    expect(ipLink('away0', here)?.linkinfo?.info_data).toMatchObject({ numqueues: 3 })
+    expect(ipLink('away0', other)).toBeUndefined()
+  })
+
+  test('while it is opened', async () => {
+    const { here, other, fd, reuse } = reusable()
+    const opening = openTap({ name: 'away0', netns: { fd }, mtu: 1400, altnames: ['further'] })
+    reuse()
+    await opening
+    expect(ipLink('away0', here)).toMatchObject({ mtu: 1400, altnames: ['further'] })
+    expect(ipLink('away0', other)).toBeUndefined()
+  })
+
+  test('while it is undone: the device that is put back is the right one', async () => {
+    const { here, other, fd, reuse } = reusable()
+    for (const netns of [here, other]) {
+      await (await Tap.open({ name: 'away0', netns, persist: true, mtu: 1400 })).close()
+    }
+    const opening = Tap.open({ name: 'away0', exclusive: false, netns: { fd }, mtu: 1300, altnames: ['lo'] })
+    reuse()
+    await expect(opening).rejects.toMatchObject({ code: 'EEXIST' })
+    expect([here, other].map(netns => ipLink('away0', netns)?.mtu)).toEqual([1400, 1400])
+  })
+})
+
+test('a name that means another namespace by now: further queues are opened where the device is', async () => {
+  const name = createNetns()
+  const tap = await openTap({ name: 'away0', netns: name, queues: 2 })
+  run('ip', 'netns', 'delete', name)
+  run('ip', 'netns', 'add', name)
+  await tap.addQueues(1)
+  expect(tap.fds.map(fdInfoName)).toEqual(['away0', 'away0', 'away0'])
+  expect(ipLink('away0', name)).toBeUndefined()
+})
+
+test('the namespace is let go of with the device', async () => {
+  const netns = createNetns()
+  const before = openFiles()
+  const tap = await Tap.open({ name: 'away0', netns, up: true })
+  await tap.close()
+  expect(newFiles(before)).toEqual([])
+  const released = await Tap.open({ name: 'away0', netns })
+  for (const fd of released.release()) closeSync(fd)
+  await expect.poll(() => newFiles(before)).toEqual([])
 })

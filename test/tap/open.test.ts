@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { Tap, type TapOptions, Tun } from '../../lib/index.js'
 import { askDescriptor } from './support/descriptor.js'
@@ -126,4 +127,14 @@ test('an unknown option is refused and named', async () => {
 test('a TUN takes no master', async () => {
   const options: TapOptions = { master: 1 }
   await expect(Tun.open(options as object)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE', path: 'master' })
+})
+
+test.each([
+  ['Tap', openTap],
+  ['Tun', openTun]
+] as const)('a %s is shown by its name, ifindex and descriptors', async (what, open) => {
+  const device = await open({ name: 'shown0', queues: 2 })
+  const { name, index, fds } = device
+  expect(JSON.parse(JSON.stringify(device))).toEqual({ name, index, fds })
+  expect(inspect(device)).toBe(`${what} { name: 'shown0', index: ${index}, fds: [ ${fds.join(', ')} ] }`)
 })

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { Tap } from '../../lib/index.js'
-import { askDescriptor } from './support/descriptor.js'
+import { askDescriptor, askDescriptors } from './support/descriptor.js'
 import { openTap } from './support/devices.js'
 import { needsTun } from './support/needs.js'
-import { fdInfoName, ipLink, newFiles, openFiles, tunFlags } from './support/system.js'
+import { fdInfoName, features, ipLink, newFiles, openFiles, tunFlags } from './support/system.js'
 
 const IFF_MULTI_QUEUE = 0x100
 
@@ -73,6 +73,17 @@ describe('later', () => {
     expect(askDescriptor(tap.fds[4] ?? -1)).toMatchObject({ name: 'queues0', vnetHeaderSize: 12 })
     await tap.close()
     expect(ipLink('queues0')).toBeUndefined()
+  })
+
+  test('further queues leave what was changed since', async () => {
+    const offloads = { csum: true, tso4: true }
+    const tap = await openTap({ name: 'queues0', queues: 2, vnetHeader: 12, offloads, sndbuf: 100_000 })
+    await tap.setOffloads({ csum: true })
+    await tap.setVnetHeaderSize(20)
+    await tap.setSndbuf(200_000)
+    await tap.addQueues(1)
+    expect(features('queues0')).toMatchObject({ 'tx-checksum-ip-generic': true, 'tx-tcp-segmentation': false })
+    for (const told of askDescriptors(tap.fds)) expect(told).toMatchObject({ vnetHeaderSize: 20, sndbuf: 200_000 })
   })
 
   test('a device with a single queue takes no other', async () => {

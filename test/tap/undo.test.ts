@@ -112,7 +112,7 @@ describe('a persistent device that was there', () => {
     const throwIfAborted = () => {
       if (++looks === 2) throw new Error('aborted at the end')
     }
-    const signal = { throwIfAborted } as AbortSignal
+    const signal = Object.assign(new AbortController().signal, { throwIfAborted })
     await expect(Tap.open({ name: 'undo0', exclusive: false, persist, signal })).rejects.toThrow('aborted at the end')
     expect(ipLink('undo0')?.linkinfo?.info_data).toMatchObject({ persist: true })
   })
