@@ -43,13 +43,17 @@ export interface NativeNetlinkSocket {
   /**
    * Sends whole requests laid back to back (each padded to 4 bytes) and collects all answers. The sequence numbers, port
    * id and NLM_F_ACK are filled in by the engine. Requests that wait for the same socket share `sendmsg` calls.
+   * Only the last message of a round is acknowledged, so a warning (extended-ACK attributes of a success) is only kept
+   * for that one. Requests for a dump are not supported here: they are for `dump`. What the kernel leaves without any
+   * answer has -EBADMSG as its status; after a loss (-ENOBUFS) the socket sends less at once, so asking again helps.
    *
    * @param atomic all in one `sendmsg`, never split nor joined with others (an nf_tables transaction)
    * @param keepAlive whether the pending exchange keeps the process alive
    */
   exchange(requests: Uint8Array, atomic: boolean, keepAlive: boolean): PendingExchange
   /**
-   * Sends one request with NLM_F_DUMP set by the caller, and collects until NLMSG_DONE; its error is in `status[0]`.
+   * Sends one request with NLM_F_REQUEST and NLM_F_DUMP set by the caller (refused without), and collects until
+   * NLMSG_DONE; its error is in `status[0]`, -EBADMSG where the kernel falls silent before that.
    *
    * @param attributesAt where the attributes of each message begin, for an index of them; 0 for none
    */
@@ -92,7 +96,7 @@ export interface TunOpenOptions {
   netns: number
   /** Name, or a pattern with `%d`; empty lets the kernel choose. */
   name: string
-  /** `IFF_*` for TUNSETIFF, without IFF_TUN_EXCL. */
+  /** `IFF_*` for TUNSETIFF (16 bits), without IFF_TUN_EXCL. */
   flags: number
   /** IFF_TUN_EXCL on the first queue: fail with EBUSY when the device exists. */
   exclusive: boolean
@@ -170,8 +174,9 @@ export interface Addon {
    */
   openNetlink(protocol: number, netns: number, receiveBuffer: number): Promise<NativeNetlinkSocket>
   /**
-   * Takes over a connected Unix socket of messages (SOCK_SEQPACKET) with somebody at the other end who plays the kernel:
-   * for tests. Throws EAFNOSUPPORT, and leaves the descriptor alone, where it is no Unix socket.
+   * Takes over a connected Unix socket of messages (SOCK_SEQPACKET or SOCK_DGRAM) with somebody at the other end who
+   * plays the kernel: for tests. Throws EAFNOSUPPORT where it is no Unix socket, EPROTOTYPE where it is a stream, and
+   * refuses a descriptor that has an owner; each leaves the descriptor alone.
    */
   adoptNetlink(fd: number): NativeNetlinkSocket
   /**
@@ -192,6 +197,7 @@ export interface Addon {
   /** The namespace that a netlink socket or, with null, the process lives in, as a new descriptor. */
   openNetns(socket: NativeNetlinkSocket | null): Promise<NativeDescriptors>
 
+  /** All queues are on one device, or it rejects with ENODEV: it was renamed meanwhile, and the name another's. */
   openTun(options: TunOpenOptions): Promise<TunOpened>
   openMacvtap(options: MacvtapOpenOptions): Promise<MacvtapOpened>
   /** Runs an ioctl on an engine thread (they take the RTNL lock). Resolves with the value that a TUNGET* wrote, else 0. */
@@ -215,7 +221,7 @@ export interface Addon {
   unixAccept(fd: number): number
   /** @param type 1 SOCK_STREAM, 2 SOCK_DGRAM, 5 SOCK_SEQPACKET */
   unixPair(type: number): [number, number]
-  /** `sendmsg` with SCM_RIGHTS: bytes sent, or -EAGAIN. */
+  /** `sendmsg` with SCM_RIGHTS: bytes sent, or -EAGAIN. Descriptors go along with at least one byte. */
   unixSend(fd: number, data: Uint8Array, fds: number[]): number
   /** `recvmsg`: null when nothing is there yet. Zero bytes without descriptors is the end of the stream. */
   unixReceive(fd: number, data: Uint8Array): { bytes: number; fds: number[]; truncated: boolean } | null

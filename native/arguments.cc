@@ -48,13 +48,19 @@ Bytes Arguments::Uint8Array(const Napi::Value& value, const char* name) {
   return {array.Data(), array.ElementLength()};
 }
 
-std::vector<int> Arguments::Descriptors(const Napi::Value& value, const char* name) {
+std::string Arguments::Name(const Napi::Value& value, const char* name) {
+  std::string text = String(value, name);
+  if (text.find('\0') != std::string::npos) Reject(std::string("\"") + name + "\" must not contain NUL");
+  return text;
+}
+
+std::vector<int> Arguments::Integers(const Napi::Value& value, const char* name) {
   const Napi::Array array = Array(value, name);
-  std::vector<int> fds;
+  std::vector<int> integers;
   for (uint32_t i = 0; !Failed() && i < array.Length(); ++i) {
-    fds.push_back(static_cast<int>(Integer(array.Get(i), name, 0, std::numeric_limits<int32_t>::max())));
+    integers.push_back(static_cast<int>(Integer(array.Get(i), name, 0, std::numeric_limits<int32_t>::max())));
   }
-  return fds;
+  return integers;
 }
 
 Napi::Object Arguments::Object(const Napi::Value& value, const char* name) {

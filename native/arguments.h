@@ -25,9 +25,12 @@ class Arguments {
   int64_t Integer(const Napi::Value& value, const char* name, int64_t smallest, int64_t largest);
   bool Bool(const Napi::Value& value, const char* name);
   std::string String(const Napi::Value& value, const char* name);
+  /** A string without NUL, at which the kernel would stop reading. */
+  std::string Name(const Napi::Value& value, const char* name);
   /** A Uint8Array's memory, valid until JavaScript runs again. */
   Bytes Uint8Array(const Napi::Value& value, const char* name);
-  std::vector<int> Descriptors(const Napi::Value& value, const char* name);
+  /** Integers from 0. */
+  std::vector<int> Integers(const Napi::Value& value, const char* name);
   Napi::Object Object(const Napi::Value& value, const char* name);
   Napi::Array Array(const Napi::Value& value, const char* name);
   Napi::Function Function(const Napi::Value& value, const char* name);

@@ -1,5 +1,6 @@
 #include "closer.h"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -25,7 +26,7 @@ void Closer::Close(std::vector<Fd> fds, std::function<void()> done) {
     const std::lock_guard lock(mutex_);
     for (Fd& fd : fds)
       items_.push_back({std::move(fd), batch});
-    while (threads_ < kMaxThreads && threads_ < items_.size()) {
+    while (threads_ < kMaxThreads && threads_ - busy_ < items_.size()) {
       if (!StartThread([self = shared_from_this()] { self->ThreadMain(); })) break;
       ++threads_;
     }
@@ -43,16 +44,23 @@ size_t Closer::threads() const {
   return threads_;
 }
 
+bool Closer::Holds(int fd) const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(items_.begin(), items_.end(), [fd](const Item& item) { return item.fd.get() == fd; });
+}
+
 void Closer::ThreadMain() {
   std::unique_lock lock(mutex_);
   while (!items_.empty()) {
     Item item = std::move(items_.front());
     items_.pop_front();
+    ++busy_;
     lock.unlock();
     item.fd.Reset();
     if (item.batch->left.fetch_sub(1) == 1 && item.batch->done) item.batch->done();
     item.batch.reset();
     lock.lock();
+    --busy_;
   }
   --threads_;
 }

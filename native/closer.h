@@ -24,6 +24,8 @@ class Closer : public std::enable_shared_from_this<Closer> {
   void Close(std::vector<Fd> fds, std::function<void()> done);
 
   size_t threads() const;
+  /** Whether a descriptor still waits for its turn. Its number is not free until then. */
+  bool Holds(int fd) const;
 
  private:
   struct Batch;
@@ -37,6 +39,8 @@ class Closer : public std::enable_shared_from_this<Closer> {
   mutable std::mutex mutex_;
   std::deque<Item> items_;
   size_t threads_ = 0;
+  /** Of those, how many are closing something right now. */
+  size_t busy_ = 0;
 };
 
 }  // namespace linkwright

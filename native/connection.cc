@@ -26,7 +26,7 @@ constexpr size_t kLargestSend = size_t{512} * 1024;
 constexpr int kSendBuffer = 1024 * 1024;
 // netlink_sendmsg() wants 32 bytes less than SO_SNDBUF.
 constexpr size_t kSendMargin = 1024;
-// After this much silence a cancelled dump has no end to wait for. The kernel is never silent within a dump.
+// After this much silence a cancelled dump of a Unix socket has no end to wait for.
 constexpr int kDrainTimeoutMs = 1000;
 // How often a thread without an eventfd looks whether it is still wanted.
 constexpr int kPollWithoutWakeupMs = 100;
@@ -52,16 +52,22 @@ Result<std::unique_ptr<Connection>> Connection::Open(int protocol, int receive_b
 
 Result<std::unique_ptr<Connection>> Connection::Adopt(Fd fd) {
   int domain = 0;
-  socklen_t length = sizeof(domain);
-  if (::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0) {
-    Failure failure = LastFailure("getsockopt(SO_DOMAIN)");
+  int type = 0;
+  socklen_t length = sizeof(int);
+  Failure failure;
+  if (::getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &length) != 0 ||
+      ::getsockopt(fd.get(), SOL_SOCKET, SO_TYPE, &type, &length) != 0) {
+    failure = LastFailure("getsockopt");
+  } else if (domain != AF_UNIX) {
+    failure = {EAFNOSUPPORT, "adoptNetlink"};
+  } else if (type != SOCK_SEQPACKET && type != SOCK_DGRAM) {
+    // A stream does not keep messages apart.
+    failure = {EPROTOTYPE, "adoptNetlink"};
+  }
+  if (failure) {
     // What was not taken over stays the caller's.
     (void)fd.Release();
     return failure;
-  }
-  if (domain != AF_UNIX) {
-    (void)fd.Release();
-    return Failure{EAFNOSUPPORT, "adoptNetlink"};
   }
   return std::unique_ptr<Connection>(new Connection(std::move(fd), Peer::kUnixSocket, -1, 0));
 }
@@ -106,6 +112,10 @@ bool Connection::RunRound(Worker& worker, std::vector<ExchangePtr>& finished) {
 
   const std::lock_guard lock(mutex_);
   if (!round.empty()) round.Conclude();
+  // Whoever asks again for what was lost gets further with each attempt. A transaction is not cut to size.
+  if (round.overrun() && round.exchanges().front()->kind == Exchange::Kind::kBatch) {
+    window_ = std::max<size_t>(std::min(window_, round.size()) / 2, 1);
+  }
   for (const ExchangePtr& exchange : round.exchanges()) {
     if (exchange->sent == exchange->count() && !exchange->given_up) finished.push_back(exchange);
   }
@@ -173,7 +183,9 @@ Connection::Waiting Connection::Wait(const Round& round, Worker& worker, int tim
     if (closed_ || (until_given_up && !round.Wanted())) return Waiting::kGivenUp;
     waiting_ = &worker.wakeup();
   }
-  if (wakeup < 0 && timeout < 0) timeout = kPollWithoutWakeupMs;
+  // Without an eventfd nobody can interrupt it, so an endless wait is cut into short ones.
+  const bool polling = wakeup < 0 && timeout < 0;
+  if (polling) timeout = kPollWithoutWakeupMs;
   std::array<pollfd, 2> polled{{{fd_.get(), POLLIN, 0}, {wakeup, POLLIN, 0}}};
   const int ready = ::poll(polled.data(), polled.size(), timeout);
   const std::lock_guard lock(mutex_);
@@ -182,7 +194,7 @@ Connection::Waiting Connection::Wait(const Round& round, Worker& worker, int tim
   if (closed_ || (until_given_up && !round.Wanted())) return Waiting::kGivenUp;
   if ((polled[0].revents & (POLLHUP | POLLNVAL)) != 0 && (polled[0].revents & POLLIN) == 0)
     return Waiting::kHungUp;
-  return ready == 0 && wakeup >= 0 ? Waiting::kTimeout : Waiting::kReadable;
+  return ready == 0 && !polling ? Waiting::kTimeout : Waiting::kReadable;
 }
 
 void Connection::Converse(Round& round, Worker& worker) {
@@ -215,7 +227,7 @@ void Connection::Converse(Round& round, Worker& worker) {
       round.Overrun();
     } else if (error == EAGAIN && round.overrun()) {
       return;
-    } else if (error == EAGAIN && round.SilenceIsAnswer()) {
+    } else if (error == EAGAIN && peer_ == Peer::kKernel) {
       const std::lock_guard lock(mutex_);
       round.Silence();
     } else if (error == EAGAIN) {
@@ -232,8 +244,26 @@ void Connection::Converse(Round& round, Worker& worker) {
   }
 }
 
+void Connection::Discard(Worker& worker) {
+  uint8_t* const slab = worker.slab().Memory();
+  while (::recv(fd_.get(), slab, Slab::kSlotBytes, MSG_DONTWAIT) >= 0 || errno == ENOBUFS || errno == EINTR) {
+  }
+}
+
 void Connection::Dump(Round& round, Worker& worker) {
   Exchange& exchange = *round.exchanges().front();
+  int32_t error = ReadDump(exchange, round, worker);
+  if (error == -EBUSY && peer_ == Peer::kKernel) {
+    // Another dump was begun on this socket and never read to its end: reading brings it there.
+    Discard(worker);
+    error = Send(round);
+    if (error == 0) error = ReadDump(exchange, round, worker);
+  }
+  const std::lock_guard lock(mutex_);
+  round.Fail(error);
+}
+
+int32_t Connection::ReadDump(Exchange& exchange, const Round& round, Worker& worker) {
   DumpFilter filter(exchange.first_sequence, exchange.attributes_at);
   Replies replies;
   int32_t failure = 0;
@@ -241,7 +271,7 @@ void Connection::Dump(Round& round, Worker& worker) {
     bool drain = failure != 0;
     {
       const std::lock_guard lock(mutex_);
-      if (closed_) return;
+      if (closed_) return -ECANCELED;
       drain |= exchange.given_up;
     }
     // Straight into the memory that JavaScript will see: a full routing table is not copied twice.
@@ -265,6 +295,10 @@ void Connection::Dump(Round& round, Worker& worker) {
       if ((message.msg_flags & MSG_TRUNC) != 0) failure = -EMSGSIZE;
     } else if (errno == ENOBUFS) {
       failure = -ENOBUFS;
+    } else if (errno == EAGAIN && peer_ == Peer::kKernel) {
+      // It ended without an end: the request was none for a dump.
+      if (failure == 0) failure = -EBADMSG;
+      break;
     } else if (errno == EAGAIN) {
       const Waiting waiting = Wait(round, worker, drain ? kDrainTimeoutMs : -1, !drain);
       if (waiting == Waiting::kHungUp) failure = -ECONNRESET;
@@ -281,7 +315,7 @@ void Connection::Dump(Round& round, Worker& worker) {
     exchange.attribute_index = filter.index().Take();
     exchange.interrupted = filter.interrupted();
   }
-  round.Fail(failure != 0 ? failure : filter.error());
+  return failure != 0 ? failure : filter.error();
 }
 
 }  // namespace linkwright

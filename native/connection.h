@@ -42,6 +42,8 @@ class Connection {
   void Close();
 
  private:
+  /** The kernel answers before sendmsg() returns, and goes on with a dump inside recvmsg(): nothing read is
+   * nothing more to come. Only the other kind is waited for. */
   enum class Peer { kKernel, kUnixSocket };
   enum class Waiting { kReadable, kGivenUp, kTimeout, kHungUp };
 
@@ -51,6 +53,10 @@ class Connection {
   int32_t Send(Round& round);
   void Converse(Round& round, Worker& worker);
   void Dump(Round& round, Worker& worker);
+  /** One attempt at a dump: 0 or a negative errno. */
+  int32_t ReadDump(Exchange& exchange, const Round& round, Worker& worker);
+  /** Reads away what is there for nobody. */
+  void Discard(Worker& worker);
   bool IsFromPeer(const void* address, size_t length) const;
   Waiting Wait(const Round& round, Worker& worker, int timeout, bool until_given_up);
 
@@ -59,7 +65,8 @@ class Connection {
   const int protocol_;
   const uint32_t port_id_;
   int receive_buffer_ = 0;
-  /** Most messages of a round: the answer to each takes its share of the receive buffer. */
+  /** Most messages of a round: the answer to each takes its share of the receive buffer. Halved by an
+   * overrun. */
   size_t window_ = 0;
   size_t send_limit_ = 0;
 

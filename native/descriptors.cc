@@ -16,10 +16,10 @@ namespace {
 /** Descriptors that may be taken over: open, and nobody else's here. Throws when one is not. */
 std::vector<int> Ownerless(Environment& environment, const Napi::Value& value) {
   Arguments arguments(environment.env());
-  std::vector<int> fds = arguments.Descriptors(value, "fds");
+  std::vector<int> fds = arguments.Integers(value, "fds");
   std::unordered_set<int> seen;
   for (const int fd : fds) {
-    if (environment.descriptors.count(fd) != 0 || !seen.insert(fd).second) {
+    if (environment.HasOwner(fd) || !seen.insert(fd).second) {
       arguments.Reject("descriptor " + std::to_string(fd) + " has an owner already");
     } else if (::fcntl(fd, F_GETFD) < 0 && !arguments.Failed()) {
       SystemError(environment.env(), LastFailure("fcntl")).ThrowAsJavaScriptException();

@@ -13,8 +13,9 @@
 namespace linkwright {
 
 /**
- * A few plain threads for whatever may block in the kernel, apart from libuv's pool, which four requests
- * under RTNL would fill. It knows nothing of JavaScript: what is finished is queued, and `wake` is called.
+ * Plain threads for whatever may block in the kernel, apart from libuv's pool, which four requests under RTNL
+ * would fill. They are started on demand, up to kMaxThreads, and end when they are idle. It knows nothing of
+ * JavaScript: what is finished is queued, and `wake` is called.
  *
  * Threads keep the engine alive, not the other way round: one that is stuck in the kernel outlives its
  * environment.
@@ -24,7 +25,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   using Task = std::function<void(Worker&)>;
   using Delivery = std::function<void()>;
 
-  static constexpr size_t kMaxThreads = 4;
+  static constexpr size_t kMaxThreads = 16;
 
   /** @param wake called with the engine's lock held, from any thread, never after Close() has returned */
   explicit Engine(std::function<void()> wake) : wake_(std::move(wake)) {}

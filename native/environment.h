@@ -59,6 +59,9 @@ class Environment : public std::enable_shared_from_this<Environment> {
   void End(bool keep_alive);
   size_t pending() const { return pending_; }
 
+  /** Whether a descriptor belongs to an object here, or to one that is gone and has not closed it yet. */
+  bool HasOwner(int fd) const { return descriptors.count(fd) != 0 || closer_->Holds(fd); }
+
   void Add(Resource* resource) { resources_.insert(resource); }
   void Remove(Resource* resource) { resources_.erase(resource); }
 

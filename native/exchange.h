@@ -25,7 +25,7 @@ struct Outcome {
 struct Exchange {
   enum class Kind { kBatch, kAtomic, kDump };
 
-  /** Null when the bytes are not whole netlink messages, or a dump is not exactly one. */
+  /** Null when the bytes are not whole netlink messages, or a dump is not exactly one request for a dump. */
   static std::shared_ptr<Exchange> Parse(const uint8_t* bytes, size_t length, Kind kind);
 
   size_t count() const { return offsets.size(); }

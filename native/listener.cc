@@ -39,7 +39,7 @@ Napi::Value OpenNetlinkListener(const Napi::CallbackInfo& info) {
   const int protocol = arguments.Int(info[0], "protocol");
   const int number = arguments.Int(info[1], "netns");
   const int receive_buffer = arguments.Int(info[2], "receiveBuffer");
-  const std::vector<int> groups = arguments.Descriptors(info[3], "groups");
+  const std::vector<int> groups = arguments.Integers(info[3], "groups");
   if (arguments.Failed()) return {};
   auto netns = std::make_shared<Result<Netns>>(Netns::FromNumber(number));
   return environment->Async(

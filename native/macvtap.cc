@@ -23,18 +23,22 @@ Napi::Value OpenMacvtap(const Napi::CallbackInfo& info) {
   const Napi::Object from = arguments.Object(info[0], "options");
   MacvtapOptions options;
   const int number = arguments.Int(from.Get("netns"), "netns");
-  options.name = arguments.String(from.Get("name"), "name");
+  options.name = arguments.Name(from.Get("name"), "name");
   options.index = static_cast<unsigned int>(arguments.Integer(from.Get("index"), "index", 1, INT32_MAX));
   const Bytes address = arguments.Uint8Array(from.Get("address"), "address");
-  if (address.length != options.address.size()) arguments.Reject("\"address\" must have 6 bytes");
-  options.flags = arguments.Int(from.Get("flags"), "flags");
+  if (address.length != options.address.size()) {
+    arguments.Reject("\"address\" must have 6 bytes");
+  } else {
+    // At once: the next getter may free them.
+    std::copy_n(address.data, options.address.size(), options.address.begin());
+  }
+  options.flags = ReadTunFlags(arguments, from);
   options.queues = ReadQueues(arguments, from);
   options.ioctls = ReadTunIoctls(arguments, from);
   options.uid = arguments.Integer(from.Get("uid"), "uid", -1, UINT32_MAX - 1);
   options.gid = arguments.Integer(from.Get("gid"), "gid", -1, UINT32_MAX - 1);
   options.mode = arguments.Integer(from.Get("mode"), "mode", -1, 07777);
   if (arguments.Failed()) return {};
-  std::copy_n(address.data, options.address.size(), options.address.begin());
   auto netns = std::make_shared<Result<Netns>>(Netns::FromNumber(number));
   return environment->Async(
       [netns, options]() -> Result<MacvtapDevice> {

@@ -53,8 +53,8 @@ Result<Fd> MakeNode(dev_t number) {
       if (node) return node;
       errno = ENODEV;
     }
-    // The first refusal tells more than that of a fallback.
-    if (!failure) failure = LastFailure("mknod(" + path + ")");
+    // The first refusal tells more than that of a fallback. The random name tells nothing.
+    if (!failure) failure = LastFailure(std::string("mknod(") + directory + ")");
   }
   return failure;
 }

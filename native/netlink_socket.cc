@@ -1,6 +1,7 @@
 #include "netlink_socket.h"
 
 #include <cstring>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -79,13 +80,16 @@ Napi::Value OpenNetlink(const Napi::CallbackInfo& info) {
 Napi::Value AdoptNetlink(const Napi::CallbackInfo& info) {
   Arguments arguments(info.Env());
   const int fd = arguments.Int(info[0], "fd");
+  const auto environment = Environment::Of(info.Env());
+  if (environment->HasOwner(fd))
+    arguments.Reject("descriptor " + std::to_string(fd) + " has an owner already");
   if (arguments.Failed()) return {};
   Result<std::unique_ptr<Connection>> connection = Connection::Adopt(Fd(fd));
   if (!connection) {
     SystemError(info.Env(), connection.failure).ThrowAsJavaScriptException();
     return {};
   }
-  return NetlinkSocket::New(*Environment::Of(info.Env()), std::move(connection.value));
+  return NetlinkSocket::New(*environment, std::move(connection.value), fd);
 }
 
 }  // namespace
@@ -102,7 +106,8 @@ Napi::Function NetlinkSocket::Define(Napi::Env env) {
                      });
 }
 
-Napi::Value NetlinkSocket::New(Environment& environment, std::unique_ptr<Connection> connection) {
+Napi::Value NetlinkSocket::New(Environment& environment, std::unique_ptr<Connection> connection,
+                               int adopted) {
   const Napi::Object object = environment.classes.netlink_socket.New({});
   // Both fail in an environment that is being terminated.
   NetlinkSocket* const socket = object.IsEmpty() ? nullptr : Unwrap(object);
@@ -110,6 +115,8 @@ Napi::Value NetlinkSocket::New(Environment& environment, std::unique_ptr<Connect
   socket->port_id_ = connection->port_id();
   socket->receive_buffer_ = connection->receive_buffer();
   socket->connection_ = std::move(connection);
+  socket->adopted_ = adopted;
+  if (adopted >= 0) environment.descriptors.insert(adopted);
   ++environment.sockets;
   return object;
 }
@@ -148,6 +155,7 @@ void NetlinkSocket::Shutdown() {
 void NetlinkSocket::LetGo() {
   if (connection_ == nullptr) return;
   --environment_->sockets;
+  if (adopted_ >= 0) environment_->descriptors.erase(adopted_);
   connection_->Close();
   // The last owner closes the descriptor, which may wait in the kernel (for tables that end with their
   // socket).
@@ -200,8 +208,9 @@ Napi::Value NetlinkSocket::Begin(const Napi::CallbackInfo& info, const Napi::Val
   if (arguments.Failed()) return {};
   const ExchangePtr exchange = Exchange::Parse(bytes.data, bytes.length, kind);
   if (exchange == nullptr) {
-    arguments.Reject(kind == Exchange::Kind::kDump ? "\"request\" must be one whole netlink message"
-                                                   : "\"requests\" must be whole netlink messages");
+    arguments.Reject(kind == Exchange::Kind::kDump
+                         ? "\"request\" must be one whole netlink message with NLM_F_REQUEST and NLM_F_DUMP"
+                         : "\"requests\" must be whole netlink messages");
     return {};
   }
   if (connection_ == nullptr) {

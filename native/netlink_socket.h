@@ -16,8 +16,8 @@ namespace linkwright {
 class NetlinkSocket : public Napi::ObjectWrap<NetlinkSocket>, public Resource {
  public:
   static Napi::Function Define(Napi::Env env);
-  /** Empty when JavaScript cannot run any more. */
-  static Napi::Value New(Environment& environment, std::unique_ptr<Connection> connection);
+  /** Empty when JavaScript cannot run any more. @param adopted the descriptor if it was taken over */
+  static Napi::Value New(Environment& environment, std::unique_ptr<Connection> connection, int adopted = -1);
   /** The connection of a socket of ours; null, and thrown, when it is something else or closed. */
   static std::shared_ptr<Connection> ConnectionOf(const Napi::Value& value);
 
@@ -61,6 +61,8 @@ class NetlinkSocket : public Napi::ObjectWrap<NetlinkSocket>, public Resource {
   std::shared_ptr<Calls> calls_;
   uint32_t port_id_ = 0;
   int receive_buffer_ = 0;
+  /** That was taken over, and is known as owned; -1 for a socket of our own. */
+  int adopted_ = -1;
   uint32_t next_id_ = 1;
 };
 

@@ -61,6 +61,7 @@ bool Round::Wanted() const {
 void Round::Answer(size_t position, int32_t status) {
   Slot& slot = slots_[position];
   slot.answered = true;
+  if (position == 0) first_status_ = status;
   if (!slot.exchange->given_up) slot.exchange->status[slot.index] = status;
 }
 
@@ -79,6 +80,8 @@ void Round::Absorb(uint8_t* datagram, size_t length, bool truncated) {
       // An error of the opening bracket is the whole transaction's, and may be its only answer.
       if (position == 0 && error != 0 && IsBatchOfNetfilter()) Fail(error);
       if (error == 0 && (header.nlmsg_flags & NLM_F_ACK_TLVS) == 0) continue;
+    } else if ((header.nlmsg_flags & NLM_F_MULTI) == 0) {
+      slots_[position].replied = true;
     }
     if (!exchange.given_up) exchange.replies.Append(message.data(), message.length());
   }
@@ -102,12 +105,22 @@ void Round::Fail(int32_t status) {
   complete_ = true;
 }
 
+void Round::AnswerReplied() {
+  for (size_t position = 0; position < slots_.size(); ++position) {
+    if (slots_[position].replied && !slots_[position].answered) Answer(position, 0);
+  }
+}
+
 void Round::Silence() {
-  // A transaction that holds nothing is not answered by older kernels; a malformed one by none.
-  Fail(last_ == kNone ? 0 : -EBADMSG);
+  // A transaction that holds nothing is not answered by older kernels; a malformed one by none. Without the
+  // right to it nfnetlink refuses only the first message, and the FIB lookup acknowledges nothing.
+  const int32_t unanswered = first_status_ != 0 ? first_status_ : -EBADMSG;
+  AnswerReplied();
+  Fail(last_ == kNone ? 0 : unanswered);
 }
 
 void Round::Conclude() {
+  AnswerReplied();
   Fail(overrun_ ? -ENOBUFS : 0);
 }
 

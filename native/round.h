@@ -46,9 +46,7 @@ class Round {
   void Fail(int32_t status);
   /** Writes what is known to the exchanges. */
   void Conclude();
-  /** Whether silence after sendmsg() is an answer: so it is for a transaction of nf_tables that is malformed.
-   */
-  bool SilenceIsAnswer() const { return IsBatchOfNetfilter(); }
+  /** The kernel has nothing more to say, although the last message has no answer. */
   void Silence();
 
  private:
@@ -56,12 +54,15 @@ class Round {
     Exchange* exchange;
     size_t index;
     bool answered = false;
+    /** Data came back, so it was carried out, whatever became of its acknowledgement. */
+    bool replied = false;
   };
   static constexpr size_t kNone = static_cast<size_t>(-1);
 
   nlmsghdr* HeaderOf(const Slot& slot);
   bool IsBatchOfNetfilter() const;
   void Answer(size_t position, int32_t status);
+  void AnswerReplied();
 
   int protocol_;
   uint32_t port_id_;
@@ -72,6 +73,8 @@ class Round {
   size_t bytes_ = 0;
   /** The message whose answer ends the round. */
   size_t last_ = kNone;
+  /** What the first message was answered with. */
+  int32_t first_status_ = 0;
   bool complete_ = false;
   bool overrun_ = false;
 };

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "abi.h"
 #include "fd.h"
@@ -21,19 +22,30 @@ namespace {
 constexpr unsigned int kFsopenCloexec = 1;
 constexpr unsigned int kFsmountCloexec = 1;
 constexpr unsigned int kFsconfigCreate = 6;
+// MOUNT_ATTR_RDONLY, _NOSUID, _NODEV and _NOEXEC: a user namespace may not mount it with less than /sys has.
+constexpr unsigned int kMountAttributes = 1 | 2 | 4 | 8;
 
 constexpr int kAttempts = 10;
 constexpr int kAttemptMs = 20;
 
 /**
  * A sysfs that shows the calling thread's network namespace, mounted nowhere: /sys shows that of whoever
- * mounted it. Empty when it is not permitted or the kernel is older than 5.2.
+ * mounted it.
  */
-Fd MountSysfs() {
+Result<Fd> MountSysfs() {
   const Fd context(static_cast<int>(::syscall(SYS_fsopen, "sysfs", kFsopenCloexec)));
-  if (!context) return Fd();
-  if (::syscall(SYS_fsconfig, context.get(), kFsconfigCreate, nullptr, nullptr, 0) != 0) return Fd();
-  return Fd(static_cast<int>(::syscall(SYS_fsmount, context.get(), kFsmountCloexec, 0)));
+  if (!context) return LastFailure("fsopen(sysfs)");
+  if (::syscall(SYS_fsconfig, context.get(), kFsconfigCreate, nullptr, nullptr, 0) != 0) {
+    return LastFailure("fsconfig(sysfs)");
+  }
+  Fd mounted(static_cast<int>(::syscall(SYS_fsmount, context.get(), kFsmountCloexec, kMountAttributes)));
+  if (!mounted) return LastFailure("fsmount(sysfs)");
+  return mounted;
+}
+
+/** Whether a mount is not for us to make: it is not permitted, or the kernel is older than 5.2. */
+bool IsRefusal(int error) {
+  return error == EPERM || error == EACCES || error == ENOSYS || error == EINVAL;
 }
 
 /** The first line of a small file; false when it cannot be read. */
@@ -81,8 +93,11 @@ Result<dev_t> FindTapNumber(const std::string& name, unsigned int index,
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
     return Failure{EINVAL, "open(/sys/class/net)"};
   }
-  Fd sysfs = MountSysfs();
-  const bool own = static_cast<bool>(sysfs);
+  Result<Fd> mounted = MountSysfs();
+  const bool own = static_cast<bool>(mounted);
+  // Anything else, such as no descriptor left, would only be hidden by another namespace's /sys.
+  if (!own && !IsRefusal(mounted.failure.error)) return mounted.failure;
+  Fd sysfs = std::move(mounted.value);
   if (!own) sysfs.Reset(::open("/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!sysfs) return LastFailure("open(/sys)");
 

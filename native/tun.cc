@@ -25,8 +25,8 @@ Napi::Value OpenTun(const Napi::CallbackInfo& info) {
   const Napi::Object from = arguments.Object(info[0], "options");
   TunOptions options;
   const int number = arguments.Int(from.Get("netns"), "netns");
-  options.name = arguments.String(from.Get("name"), "name");
-  options.flags = arguments.Int(from.Get("flags"), "flags");
+  options.name = arguments.Name(from.Get("name"), "name");
+  options.flags = ReadTunFlags(arguments, from);
   options.exclusive = arguments.Bool(from.Get("exclusive"), "exclusive");
   options.queues = ReadQueues(arguments, from);
   options.index = static_cast<unsigned int>(arguments.Integer(from.Get("index"), "index", 0, INT32_MAX));

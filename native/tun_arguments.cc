@@ -30,6 +30,10 @@ std::vector<TunIoctlCall> ReadTunIoctls(Arguments& arguments, const Napi::Object
   return calls;
 }
 
+int ReadTunFlags(Arguments& arguments, const Napi::Object& options) {
+  return static_cast<int>(arguments.Integer(options.Get("flags"), "flags", 0, UINT16_MAX));
+}
+
 size_t ReadQueues(Arguments& arguments, const Napi::Object& options) {
   return static_cast<size_t>(arguments.Integer(options.Get("queues"), "queues", 1, kMaxQueues));
 }

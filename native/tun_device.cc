@@ -2,8 +2,11 @@
 
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "abi.h"
@@ -13,50 +16,103 @@ namespace linkwright {
 namespace {
 
 constexpr char kDevice[] = "/dev/net/tun";
+// How often a device is looked at whose name seems to change meanwhile.
+constexpr int kLooks = 8;
 
-Failure DisableIpv6(const std::string& name) {
-  const Result<Nothing> written = WriteSysctl("ipv6/conf/" + name + "/disable_ipv6", "1");
-  // The file is missing where the kernel has no IPv6, and then there is nothing to disable.
-  return written.failure.error == ENOENT ? Failure{} : written.failure;
+/** Ifindex of the link with that name in the calling thread's namespace. */
+Result<unsigned int> IndexOf(const std::string& name) {
+  // if_nametoindex() says ENODEV as well when there is no descriptor left for its socket.
+  const Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd) return LastFailure("socket(AF_UNIX)");
+  ifreq request{};
+  std::memcpy(request.ifr_name, name.data(), std::min(name.size(), sizeof(request.ifr_name) - 1));
+  if (::ioctl(fd.get(), SIOCGIFINDEX, &request) < 0) return LastFailure("ioctl(SIOCGIFINDEX)");
+  return static_cast<unsigned int>(request.ifr_ifindex);
 }
 
-/** The device's name and index. Something else may rename it at any time, so the two must be seen to agree.
+/**
+ * Does something to the device by its name, and again when it was renamed meanwhile: `act` must have met this
+ * device in the end, and not another that took over the name.
  */
-Failure Identify(TunDevice* device) {
-  for (int attempt = 0; attempt < 3; ++attempt) {
-    Result<TunInterface> interface = GetTunInterface(device->queues.front().get());
-    if (!interface) return interface.failure;
-    device->index = ::if_nametoindex(interface.value.name.c_str());
-    const int error = errno;
-    const bool same = device->name == interface.value.name;
-    device->name = interface.value.name;
-    device->flags = interface.value.flags;
-    if (device->index != 0 && same) return {};
-    if (device->index == 0 && error != ENODEV && error != ENXIO) return {error, "if_nametoindex"};
+template <typename Act>
+Failure ByName(const Fd& queue, Act&& act) {
+  Result<TunInterface> before = GetTunInterface(queue.get());
+  for (int look = 0; look < kLooks; ++look) {
+    if (!before) return before.failure;
+    Failure failure = act(before.value);
+    Result<TunInterface> after = GetTunInterface(queue.get());
+    if (after && after.value.name == before.value.name) return failure;
+    before = std::move(after);
   }
-  return {ENODEV, "if_nametoindex"};
+  return {ENODEV, "ioctl(TUNGETIFF)"};
 }
 
-Failure OpenQueue(const TunOptions& options, TunDevice* device) {
-  const bool first = device->queues.empty();
-  Fd fd(::open(kDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
-  if (!fd) return LastFailure("open(/dev/net/tun)");
-  if (first && options.index != 0) {
+Failure DisableIpv6(const Fd& queue) {
+  return ByName(queue, [](const TunInterface& interface) {
+    const Result<Nothing> written = WriteSysctl("ipv6/conf/" + interface.name + "/disable_ipv6", "1");
+    // The file is missing where the kernel has no IPv6, and then there is nothing to disable.
+    return written.failure.error == ENOENT ? Failure{} : written.failure;
+  });
+}
+
+/** The device's name, index and flags, which belong together. */
+Failure Identify(TunDevice* device) {
+  return ByName(device->queues.front(), [device](const TunInterface& interface) {
+    const Result<unsigned int> index = IndexOf(interface.name);
+    device->name = interface.name;
+    device->flags = interface.flags;
+    device->index = index.value;
+    return index.failure;
+  });
+}
+
+/** TUNSETIFF goes by the name: after a rename it attaches to another device, or makes one. */
+Failure ExpectSameDevice(const Fd& first, const Fd& queue) {
+  for (int look = 0; look < kLooks; ++look) {
+    const Result<TunInterface> one = GetTunInterface(first.get());
+    if (!one) return one.failure;
+    const Result<TunInterface> other = GetTunInterface(queue.get());
+    if (!other) return other.failure;
+    if (one.value.name == other.value.name) return {};
+  }
+  return {ENODEV, "ioctl(TUNGETIFF)"};
+}
+
+Failure OpenFirst(const TunOptions& options, const Fd& fd, TunDevice* device, bool* ours) {
+  if (options.index != 0) {
     unsigned int index = options.index;
     if (::ioctl(fd.get(), TUNSETIFINDEX, &index) < 0) return LastFailure("ioctl(TUNSETIFINDEX)");
   }
-  const int exclusive = first && options.exclusive ? IFF_TUN_EXCL : 0;
-  Failure failure = SetTunInterface(fd.get(), options.flags | exclusive, &device->name);
-  if (failure) return failure;
-  device->queues.push_back(std::move(fd));
-  if (first && options.disable_ipv6) failure = DisableIpv6(device->name);
+  // Whether it is persistent is ours to undo only if it is our device, so that has to be known.
+  const bool persists =
+      std::any_of(options.ioctls.begin(), options.ioctls.end(),
+                  [](const TunIoctlCall& call) { return call.ioctl->request == TUNSETPERSIST; });
+  *ours = options.exclusive || persists;
+  Failure failure = SetTunInterface(fd.get(), options.flags | (*ours ? IFF_TUN_EXCL : 0), &device->name);
+  if (failure.error == EBUSY && !options.exclusive) {
+    *ours = false;
+    failure = SetTunInterface(fd.get(), options.flags, &device->name);
+  }
   return failure;
 }
 
-Failure Configure(const TunOptions& options, TunDevice* device) {
+Failure OpenQueue(const TunOptions& options, TunDevice* device, bool* ours) {
+  Fd fd(::open(kDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!fd) return LastFailure("open(/dev/net/tun)");
+  const bool first = device->queues.empty();
+  Failure failure =
+      first ? OpenFirst(options, fd, device, ours) : SetTunInterface(fd.get(), options.flags, &device->name);
+  // Before anything is done to it.
+  if (!failure && !first) failure = ExpectSameDevice(device->queues.front(), fd);
+  if (!failure && first && options.disable_ipv6) failure = DisableIpv6(fd);
+  if (failure) return failure;
+  device->queues.push_back(std::move(fd));
+  return RunTunIoctls(device->queues.back().get(), options.ioctls);
+}
+
+Failure Configure(const TunOptions& options, TunDevice* device, bool* ours) {
   for (size_t queue = 0; queue < options.queues; ++queue) {
-    Failure failure = OpenQueue(options, device);
-    if (!failure) failure = RunTunIoctls(device->queues.back().get(), options.ioctls);
+    Failure failure = OpenQueue(options, device, ours);
     if (failure) return failure;
   }
   return Identify(device);
@@ -67,10 +123,11 @@ Failure Configure(const TunOptions& options, TunDevice* device) {
 Result<TunDevice> OpenTunDevice(const TunOptions& options) {
   TunDevice device;
   device.name = options.name;
-  Failure failure = Configure(options, &device);
+  bool ours = false;
+  Failure failure = Configure(options, &device, &ours);
   if (failure) {
     // A device that was made persistent on the way would outlive its descriptors.
-    if (options.exclusive && !device.queues.empty()) ::ioctl(device.queues.front().get(), TUNSETPERSIST, 0);
+    if (ours && !device.queues.empty()) ::ioctl(device.queues.front().get(), TUNSETPERSIST, 0UL);
     return failure;
   }
   return device;

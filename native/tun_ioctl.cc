@@ -55,7 +55,7 @@ Result<int64_t> RunTunIoctl(int fd, const TunIoctlCall& call) {
   int status = -1;
   switch (call.ioctl->argument) {
     case Argument::kNone:
-      status = ::ioctl(fd, call.ioctl->request, 0);
+      status = ::ioctl(fd, call.ioctl->request, 0UL);
       break;
     case Argument::kValue:
       status = ::ioctl(fd, call.ioctl->request, static_cast<unsigned long>(call.value));

@@ -55,6 +55,8 @@ socklen_t FillAddress(const std::string& path, sockaddr_un* address) {
 Napi::Value OpenStream(const Napi::CallbackInfo& info, bool listening) {
   Arguments arguments(info.Env());
   const std::string path = arguments.String(info[0], "path");
+  const bool abstract = !path.empty() && path[0] == '\0';
+  if (!abstract && path.find('\0') != std::string::npos) arguments.Reject("\"path\" must not contain NUL");
   if (arguments.Failed()) return {};
   sockaddr_un address;
   const socklen_t length = FillAddress(path, &address);
@@ -104,8 +106,11 @@ Napi::Value UnixPair(const Napi::CallbackInfo& info) {
 Napi::Value UnixSend(const Napi::CallbackInfo& info) {
   Arguments arguments(info.Env());
   const int fd = arguments.Int(info[0], "fd");
+  // Reading an array may run getters, which may free the other's memory.
+  const std::vector<int> fds = arguments.Integers(info[2], "fds");
   const Bytes data = arguments.Uint8Array(info[1], "data");
-  const std::vector<int> fds = arguments.Descriptors(info[2], "fds");
+  if (data.length == 0 && !fds.empty())
+    arguments.Reject("\"fds\" go along with at least one byte of \"data\"");
   if (fds.size() > kMaxDescriptors) arguments.Reject("\"fds\" must be at most 253 descriptors");
   if (arguments.Failed()) return {};
   iovec buffer{data.data, data.length};

@@ -15,6 +15,8 @@ export class Cancellation {
   readonly #signal: AbortSignal | undefined
   readonly #timeout: number
   readonly #deadline: number
+  /** A timer may fire a moment before the clock says so. */
+  #expired = false
 
   constructor({ signal, timeout = Number.POSITIVE_INFINITY }: CallOptions) {
     if (signal !== undefined && !(signal instanceof AbortSignal))
@@ -28,7 +30,8 @@ export class Cancellation {
   /** Why the caller has given up, if so. */
   get givenUp(): { reason: unknown } | undefined {
     if (this.#signal?.aborted) return { reason: this.#signal.reason }
-    if (this.#deadline === Number.POSITIVE_INFINITY || performance.now() < this.#deadline) return undefined
+    if (this.#deadline === Number.POSITIVE_INFINITY) return undefined
+    if (!this.#expired && performance.now() < this.#deadline) return undefined
     return { reason: new LinkwrightError(`not done within ${this.#timeout} ms`, { code: 'ERR_TIMEOUT' }) }
   }
 
@@ -40,9 +43,12 @@ export class Cancellation {
   /** Calls `giveUp` when the time has come. Returns what stops watching. */
   watch(giveUp: () => void): () => void {
     this.#signal?.addEventListener('abort', giveUp, { once: true })
-    // A millisecond more than what is left, so that the time is really up then.
-    const left = Math.min(this.#deadline - performance.now() + 1, LONGEST_TIMER)
-    const timer = this.#deadline === Number.POSITIVE_INFINITY ? undefined : setTimeout(giveUp, left)
+    const expire = () => {
+      this.#expired = true
+      giveUp()
+    }
+    const left = Math.min(this.#deadline - performance.now(), LONGEST_TIMER)
+    const timer = this.#deadline === Number.POSITIVE_INFINITY ? undefined : setTimeout(expire, left)
     return () => {
       this.#signal?.removeEventListener('abort', giveUp)
       clearTimeout(timer)

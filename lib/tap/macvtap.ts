@@ -77,7 +77,7 @@ export class Macvtap extends QueueDevice {
     checkOptions(options, CHECKS)
     onePlace(options)
     const { netns, net, node = {}, signal, queues = 1 } = options
-    const ioctls = queueIoctls({ sndbuf: SNDBUF, ...options })
+    const ioctls = queueIoctls({ ...options, sndbuf: options.sndbuf ?? SNDBUF })
     const flags = IFF.TAP | IFF.NO_PI | vnetFlag(options.vnetHeader) | (queues > 1 ? IFF.MULTI_QUEUE : 0)
     const { uid = -1, gid = -1, mode = -1 } = node
     signal?.throwIfAborted()

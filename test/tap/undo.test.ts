@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { addon } from '../../lib/addon.js'
 import { Tap, type TapOptions } from '../../lib/index.js'
 import { needsTun } from './support/needs.js'
 import { ip, ipLink, ipLinks, newFiles, openFiles } from './support/system.js'
@@ -116,4 +117,28 @@ describe('a persistent device that was there', () => {
     await expect(Tap.open({ name: 'undo0', exclusive: false, persist, signal })).rejects.toThrow('aborted at the end')
     expect(ipLink('undo0')?.linkinfo?.info_data).toMatchObject({ persist: true })
   })
+})
+
+test('a device that was made persistent on the way is gone, unless it was there before', async () => {
+  const open = () =>
+    addon().openTun({
+      ...{ netns: -1, name: 'undo0', flags: 0x1002, exclusive: false, queues: 1, index: 0, disableIpv6: true },
+      ioctls: [
+        ['TUNSETPERSIST', 1],
+        ['TUNSETVNETHDRSZ', 1]
+      ]
+    })
+  await expect(open()).rejects.toMatchObject({ code: 'EINVAL', syscall: 'ioctl(TUNSETVNETHDRSZ)' })
+  expect(ipLink('undo0')).toBeUndefined()
+  ip(undefined, 'tuntap', 'add', 'name', 'undo0', 'mode', 'tap')
+  await expect(open()).rejects.toMatchObject({ code: 'EINVAL' })
+  expect(ipLink('undo0')).toBeDefined()
+})
+
+test.each([
+  ['a NUL in the name', { name: 'undo0\0' }],
+  ['flags of more than 16 bits', { flags: 0x11002 }]
+])('%s is refused', (_, wrong) => {
+  const options = { netns: -1, name: 'undo0', flags: 0x1002, exclusive: true, queues: 1, index: 0, disableIpv6: true }
+  expect(() => addon().openTun({ ...options, ioctls: [], ...wrong })).toThrow(TypeError)
 })

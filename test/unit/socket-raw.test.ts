@@ -54,3 +54,9 @@ it.each([
   await expect(kernel.socket.raw(bytes)).rejects.toThrow(/whole netlink messages/)
   expect(await kernel.quiet(20)).toBe(true)
 })
+
+it.each([0, 1, 0x100, 0x101, 0x201, 0x300])('refuses a dump whose flags %i ask for none', async flags => {
+  using kernel = new FakeKernel()
+  await expect(kernel.socket.raw(nlmsg(999, flags, 0, u32(1)), { dump: true })).rejects.toThrow(/NLM_F_DUMP/)
+  expect(await kernel.quiet(20)).toBe(true)
+})

@@ -44,5 +44,5 @@ done += await repeat(times(1000), 64, async () => (await Tap.open({ name: 'ct%d'
 done += await repeat(times(500), 64, async () => (await Tun.open({ name: 'cu%d' })).close())
 for (let tries = 0; count('fd') > before.fds && tries < 100; tries++) await delay(50)
 const after = { fds: count('fd'), names: await names(), threads: count('task') }
-console.log(JSON.stringify({ done, before, after, threadsAllowed: 20 }))
+console.log(JSON.stringify({ done, before, after, threadsAllowed: 32 }))
 net.close()
