@@ -39,13 +39,12 @@ export { type AddNeighbour, Neighbour, type NeighbourFilter, type Neighbours } f
 export { Netlink } from './link/netlink.js'
 export { type AddRoute, Route, type RouteFilter, type RouteNexthop, type Routes } from './link/routes.js'
 export type { WaitOptions } from './link/wait.js'
-export type { Message } from './netlink/framing.js'
+export type { Message, Payload } from './netlink/framing.js'
 export { encodeRequest, type Request } from './netlink/request.js'
 export {
   type BatchOptions,
   type BatchResult,
   type CallOptions,
-  type DumpOptions,
   NetlinkSocket,
   type SocketOptions
 } from './netlink/socket.js'

@@ -15,8 +15,8 @@ import { namesIn, References } from './references.js'
 
 /** Links per exchange: the next is encoded while the kernel makes these, and the event loop turns in between. */
 const CHUNK = 64
-/** Exchanges under way at a time. */
-const IN_FLIGHT = 3
+/** Exchanges under way at a time: twice what the engine puts into one round, so that it never waits for us. */
+const IN_FLIGHT = 8
 
 /** Ifindexes that nobody picks by accident, for links whose name the kernel chooses and does not tell. */
 const RANDOM_INDEX_FROM = 0x10000
@@ -65,6 +65,17 @@ export interface CreationOptions {
   undo: boolean
 }
 
+/** Lets the event loop turn between chunks that are answered at once. */
+class Turns {
+  #last: Promise<unknown> | undefined
+
+  async next(): Promise<void> {
+    const before = this.#last
+    this.#last = before ? before.then(() => setImmediate()) : Promise.resolve()
+    await this.#last
+  }
+}
+
 /**
  * Creates links in the order given, a result each. Giving up stops sending; what the kernel has in hand is waited for, so
  * that the results are what is.
@@ -76,6 +87,7 @@ export async function createLinks(
 ): Promise<Settled[]> {
   const references = new References(name => context.links.indexOf(name))
   const results: Promise<Settled[]>[] = []
+  const turns = new Turns()
   for (let first = 0; first < all.length; first += CHUNK) {
     const chunk = all.slice(first, first + CHUNK)
     if (results.length >= IN_FLIGHT) await results[results.length - IN_FLIGHT]
@@ -85,7 +97,7 @@ export async function createLinks(
     else {
       const refused = chunk.map(refusal)
       await references.load(chunk.filter((_, at) => refused[at] === undefined))
-      results.push(createChunk(context, chunk, refused, references, options))
+      results.push(createChunk(context, chunk, refused, references, turns, options))
     }
   }
   const settled = (await Promise.all(results)).flat()
@@ -98,12 +110,14 @@ async function createChunk(
   chunk: readonly CreateLink[],
   refused: (Error | undefined)[],
   references: References,
+  turns: Turns,
   options: CreationOptions
 ): Promise<Settled[]> {
   const items = chunk.map((given, at) => (refused[at] ? { reason: refused[at] } : prepare(given, references)))
   const ready = items.filter(item => 'request' in item)
   try {
     const answers = await context.socket.batch(ready.map(item => item.request))
+    await turns.next()
     const answerOf = new Map(ready.map((item, at) => [item, answers[at] as BatchResult]))
     const settled = items.map(item => {
       if (!('request' in item)) return { status: 'rejected', reason: item.reason } as const

@@ -1,6 +1,6 @@
 /** A link as it was when it was asked for: a view of the kernel's answer that decodes what is read. */
 import type { AttributesView } from '../codec/attributes.js'
-import type { Message } from '../netlink/framing.js'
+import type { Payload } from '../netlink/framing.js'
 import type { bridgePort } from '../rtnetlink/bridge-port.js'
 import { linkMessage } from '../rtnetlink/link.js'
 import type { KindName, KindView } from '../rtnetlink/link-kind.js'
@@ -13,8 +13,8 @@ export type LinkOfKind<K extends KindName> = Link & { readonly kind: K; readonly
  * the kernel did not send it; `toJSON()` gives all of them as a plain object. It does not change: ask again for news.
  */
 export class Link extends linkMessage.View {
-  constructor(message: Message) {
-    super(message.data, message.start, message.end, message.row)
+  constructor({ data, start, end, row }: Payload) {
+    super(data, start, end, row)
   }
 
   /** `bridge`, `macvtap`; `undefined` for a device of a driver. */

@@ -77,17 +77,14 @@ export class Links {
     checkKeys(options, LIST_KEYS)
     const { kind, master, statistics = false } = options
     const index = master === undefined ? undefined : await this.indexOf(master, options)
-    const replies = await this.#socket.dump(listRequest({ kind, master: index, statistics }), {
-      ...options,
-      index: true
-    })
-    const links: Link[] = []
-    for (const reply of replies) {
-      const link = new Link(reply)
-      // Kernels before 4.20 ignore the filters.
-      if ((kind === undefined || link.kind === kind) && (index === undefined || link.master === index)) links.push(link)
-    }
-    return links
+    const { signal, timeout } = options
+    const request = listRequest({ kind, master: index, statistics })
+    const links = await this.#socket.dumpAs(request, payload => new Link(payload), { signal, timeout })
+    if (kind === undefined && index === undefined) return links
+    // Kernels before 4.20 ignore the filters.
+    return links.filter(
+      link => (kind === undefined || link.kind === kind) && (index === undefined || link.master === index)
+    )
   }
 
   /**

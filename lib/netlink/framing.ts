@@ -3,28 +3,27 @@ import { Block } from '../codec/block.js'
 import { hostLittleEndian } from '../codec/endian.js'
 import { NLMSG_HEADER } from './constants.js'
 
-/** One message in a received buffer. Offsets are into `data`. */
-export interface Message {
+/** The payload of a message in a received buffer. Offsets are into `data`. */
+export interface Payload {
   data: DataView
-  /** Of the header. */
-  offset: number
-  /** Of the payload. */
   start: number
   end: number
-  type: number
-  flags: number
-  sequence: number
-  portId: number
   /** Row in the index of the buffer's attributes, or -1. */
   row: number
 }
 
-/**
- * The messages that lie back to back in a buffer.
- *
- * @param firstRow row of the first of them in the index of the buffer, or -1
- */
-export function messagesIn(data: DataView, firstRow = -1): Message[] {
+/** One message in a received buffer. */
+export interface Message extends Payload {
+  /** Of the header. */
+  offset: number
+  type: number
+  flags: number
+  sequence: number
+  portId: number
+}
+
+/** The messages that lie back to back in a buffer. */
+export function messagesIn(data: DataView): Message[] {
   const messages: Message[] = []
   for (let at = 0; at + NLMSG_HEADER <= data.byteLength; ) {
     const length = data.getUint32(at, hostLittleEndian)
@@ -38,7 +37,7 @@ export function messagesIn(data: DataView, firstRow = -1): Message[] {
       flags: data.getUint16(at + 6, hostLittleEndian),
       sequence: data.getUint32(at + 8, hostLittleEndian),
       portId: data.getUint32(at + 12, hostLittleEndian),
-      row: firstRow < 0 ? -1 : firstRow + messages.length
+      row: -1
     })
     at += (length + 3) & ~3
   }

@@ -1,6 +1,8 @@
 /** A netlink socket: requests, dumps and batches, answered by promises. It knows messages, not what they mean. */
+import { setImmediate } from 'node:timers/promises'
 import { addon, type Exchange, type NativeNetlinkSocket, NOT_SENT, type PendingExchange } from '../addon.js'
 import { Block } from '../codec/block.js'
+import { hostLittleEndian } from '../codec/endian.js'
 import { closedError, invalidArgument, LinkwrightError, nativeError } from '../errors.js'
 import { type NetnsRef, withNetns } from '../netns.js'
 import { checkKeys } from '../options.js'
@@ -8,7 +10,7 @@ import { type Protocol, rtnetlink } from '../rtnetlink/verbs.js'
 import { type CallOptions, Cancellation } from './cancellation.js'
 import { NLMSG_DONE, NLMSG_ERROR, NLMSG_HEADER } from './constants.js'
 import { requestError } from './extack.js'
-import { type Message, messagesIn } from './framing.js'
+import { type Message, messagesIn, type Payload } from './framing.js'
 import type { Request } from './request.js'
 import { trace, tracing } from './trace.js'
 
@@ -17,11 +19,6 @@ export interface SocketOptions {
   netns?: NetnsRef | undefined
   /** Receive buffer in bytes; 1 MiB if left out, less where the system allows less. */
   receiveBuffer?: number | undefined
-}
-
-export interface DumpOptions extends CallOptions {
-  /** Have the engine note where attributes are: worth it where messages have dozens, as those of links. */
-  index?: boolean | undefined
 }
 
 export type { CallOptions } from './cancellation.js'
@@ -114,23 +111,35 @@ export class NetlinkSocket {
    * Asks for a table. A table that changed meanwhile (NLM_F_DUMP_INTR) is asked for again, a few times; if it never holds
    * still the promise rejects with `ERR_DUMP_INTERRUPTED`.
    */
-  async dump(request: Request, options: DumpOptions = {}): Promise<Message[]> {
-    const cancel = new Cancellation(options)
-    const attributesAt = options.index && request.schema ? NLMSG_HEADER + request.schema.headerLength : 0
-    for (let attempt = 1; ; attempt++) {
-      const exchange = await this.#run(request.bytes, cancel, () =>
-        this.native.dump(request.bytes, this.#keepAlive, attributesAt)
-      )
-      const [result] = this.#results([request], exchange, cancel)
-      if (result?.error !== undefined) throw result.error
-      if (!exchange.interrupted) return result?.replies ?? []
-      if (attempt === DUMP_ATTEMPTS) {
-        throw new LinkwrightError(
-          `${request.verb}: the kernel's table changed during each of ${attempt} dumps; ask again when it is calmer`,
-          { code: 'ERR_DUMP_INTERRUPTED', syscall: request.verb }
-        )
+  async dump(request: Request, options: CallOptions = {}): Promise<Message[]> {
+    const { replies } = await this.#dump(request, options, 0)
+    return replies.flatMap(buffer => messagesIn(new Block(buffer)).filter(message => !isEnd(message)))
+  }
+
+  /**
+   * {@link dump} for large tables: makes something of each message at once, with an index of its attributes, and lets the
+   * event loop turn in between.
+   */
+  async dumpAs<T>(request: Request, make: (payload: Payload) => T, options: CallOptions = {}): Promise<T[]> {
+    const attributesAt = request.schema ? NLMSG_HEADER + request.schema.headerLength : 0
+    const exchange = await this.#dump(request, options, attributesAt)
+    const made: T[] = []
+    let row = 0
+    for (const [turn, buffer] of exchange.replies.entries()) {
+      if (turn > 0) await setImmediate()
+      const data = new Block(buffer)
+      data.index = exchange.index
+      for (let at = 0; at + NLMSG_HEADER <= data.byteLength; row++) {
+        const length = data.getUint32(at, hostLittleEndian)
+        if (length < NLMSG_HEADER || at + length > data.byteLength) break
+        // The end of a dump is only among them when it has something to say.
+        if (data.getUint16(at + 4, hostLittleEndian) > NLMSG_DONE) {
+          made.push(make({ data, start: at + NLMSG_HEADER, end: at + length, row: data.index ? row : -1 }))
+        }
+        at += (length + 3) & ~3
       }
     }
+    return made
   }
 
   /**
@@ -203,18 +212,33 @@ export class NetlinkSocket {
     }
   }
 
+  async #dump(request: Request, options: CallOptions, attributesAt: number): Promise<Exchange> {
+    const cancel = new Cancellation(options)
+    for (let attempt = 1; ; attempt++) {
+      const exchange = await this.#run(request.bytes, cancel, () =>
+        this.native.dump(request.bytes, this.#keepAlive, attributesAt)
+      )
+      if (exchange.status[0] !== 0) {
+        const [result] = this.#results([request], exchange, cancel)
+        throw result?.error
+      }
+      if (!exchange.interrupted) return exchange
+      if (attempt === DUMP_ATTEMPTS) {
+        throw new LinkwrightError(
+          `${request.verb}: the kernel's table changed during each of ${attempt} dumps; ask again when it is calmer`,
+          { code: 'ERR_DUMP_INTERRUPTED', syscall: request.verb }
+        )
+      }
+    }
+  }
+
   #results(requests: readonly Request[], exchange: Exchange, cancel: Cancellation): BatchResult[] {
     const replies: Message[][] = requests.map(() => [])
     const errors: (Message | undefined)[] = []
-    let row = 0
     for (const buffer of exchange.replies) {
-      const block = new Block(buffer)
-      block.index = exchange.index
-      const messages = messagesIn(block, exchange.index ? row : -1)
-      row += messages.length
-      for (const message of messages) {
+      for (const message of messagesIn(new Block(buffer))) {
         const item = (message.sequence - exchange.firstSequence) >>> 0
-        if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) errors[item] = message
+        if (isEnd(message)) errors[item] = message
         else replies[item]?.push(message)
       }
     }
@@ -235,6 +259,11 @@ export class NetlinkSocket {
 }
 
 const CANCELED = -125
+
+/** NLMSG_ERROR and NLMSG_DONE end an answer. */
+function isEnd(message: Message): boolean {
+  return message.type === NLMSG_ERROR || message.type === NLMSG_DONE
+}
 
 function concatenate(requests: readonly Request[]): Uint8Array {
   const total = requests.reduce((sum, request) => sum + request.bytes.length, 0)
