@@ -21,7 +21,7 @@ export class Writer {
   /** Whether an attribute written so far may be ignored by a kernel that was built without it. */
   uncertain = false
 
-  constructor(capacity = 512) {
+  constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity)
     this.#data = new DataView(this.#bytes.buffer)
   }

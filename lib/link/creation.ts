@@ -14,8 +14,8 @@ import { afterCreation, altnamesRequest, changeRequest, createRequest, type Reso
 import { namesIn, References } from './references.js'
 
 /** Links per exchange: the next is encoded while the kernel makes these, and the event loop turns in between. */
-const CHUNK = 64
-/** Exchanges under way at a time: twice what the engine puts into one round, so that it never waits for us. */
+const CHUNK = 32
+/** Exchanges under way at a time: more than the engine puts into one round, so that it never waits for us. */
 const IN_FLIGHT = 8
 
 /** Ifindexes that nobody picks by accident, for links whose name the kernel chooses and does not tell. */
@@ -140,15 +140,13 @@ function numbered(result: Settled, item: number): Settled {
   return { status: 'rejected', reason: amend(result.reason, { item }) }
 }
 
-/** Why something cannot be encoded; found out before anything is looked up, sent or made. */
+/** Why something cannot be encoded, where it needs look-ups: found out before them. */
 function refusal(given: CreateLink): Error | undefined {
   try {
+    if (namesIn(given).length === 0) return undefined
     const resolved = References.dry.resolve(given)
-    // Where nothing is looked up, this happens before anything is sent anyway.
-    if (namesIn(given).length > 0) createRequest(resolved, false)
+    createRequest(resolved, false)
     checkSteps(afterCreation(resolved), given.altnames)
-    const { peer } = given as { peer?: VethPeer }
-    if (peer) checkSteps(peerAfterCreation(peer), peer.altnames)
     return undefined
   } catch (error) {
     return error as Error
@@ -166,6 +164,8 @@ function prepare(given: CreateLink, references: References): Prepared | { reason
   try {
     const resolved = references.resolve(given)
     const { peer } = given as { peer?: VethPeer }
+    checkSteps(afterCreation(resolved), given.altnames)
+    if (peer) checkSteps(peerAfterCreation(peer), peer.altnames)
     if (given.netns !== undefined) {
       netns = openNetns(given.netns)
       resolved.netnsFd = netns.fd
