@@ -33,8 +33,9 @@ function run(command, args) {
   }
 }
 
-if (newest('package-lock.json') > newest('node_modules/.package-lock.json'))
-  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'])
+// Not `npm ci`, which refuses a lock file that lacks the optional packages of other platforms.
+const install = ['install', '--no-save', '--ignore-scripts', '--no-audit', '--no-fund']
+if (newest('package-lock.json') > newest('node_modules/.package-lock.json')) run('npm', install)
 const system = process.argv.find(argument => argument.startsWith('--system'))
 if (system) {
   const { ensureSystem } = await import('./system.mjs')
