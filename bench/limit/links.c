@@ -1,5 +1,5 @@
 // The limit of the `links` suite: each workload as the kernel allows it, without a library above the socket.
-//   links <workload> <count> <kind>      one untimed run, one timed run, one line of JSON
+//   links <workload> <count> <kind>      three untimed runs, a timed one, one line of JSON
 //   links setup <workload> <count> <kind> | links clear | links census <kind>
 #include "rtnl.h"
 #include "topology.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GET_LINKS = 100, CREATE_WINDOW = 128, LONGEST_MAC = 32 };
+enum { GET_LINKS = 100, CREATE_WINDOW = 128, WARM_UPS = 3, LONGEST_MAC = 32 };
 
 static void create_delete(struct rtnl* rtnl, unsigned count, const char* kind) {
   char create[256], delete[256];
@@ -125,7 +125,7 @@ static void run(struct rtnl* rtnl, const char* workload, unsigned count, const c
   const char* unit = NULL;
   double value = 0;
   struct rows rows = {0};
-  for (int timed = 0; timed <= 1; timed++) {
+  for (int round = 0; round <= WARM_UPS; round++) {
     double start = now_seconds();
     if (!strcmp(workload, "create-delete")) {
       create_delete(rtnl, count, kind);
@@ -140,7 +140,7 @@ static void run(struct rtnl* rtnl, const char* workload, unsigned count, const c
       create_batch(rtnl, count, kind, window);
       value = count / (now_seconds() - start);
       unit = "links/s";
-      if (!timed) clear_links(rtnl);
+      if (round < WARM_UPS) clear_links(rtnl);
     } else if (!strcmp(workload, "dump")) {
       dump(rtnl, count, &rows);
       value = (now_seconds() - start) * 1000 / count;

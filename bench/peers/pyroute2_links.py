@@ -81,12 +81,16 @@ WORKLOADS = {
 }
 
 
+WARM_UPS = 3  # untimed runs before the timed one
+
+
 def main(workload, count, kind, helper):
     run, unit, value, check = WORKLOADS[workload]
     with IPRoute() as ipr:
-        run(ipr, int(count), kind)  # warm-up
-        if workload == 'create-batch':
-            subprocess.run([helper, 'clear'], check=True)
+        for _ in range(WARM_UPS):
+            run(ipr, int(count), kind)
+            if workload == 'create-batch':
+                subprocess.run([helper, 'clear'], check=True)
         start = time.monotonic()
         outcome = run(ipr, int(count), kind)
         seconds = time.monotonic() - start

@@ -132,6 +132,9 @@ func (w work) run(workload string) result {
 	return result{}
 }
 
+// Untimed runs before the timed one.
+const warmUps = 3
+
 func main() {
 	if len(os.Args) != 5 {
 		must(fmt.Errorf("usage: <workload> <count> <kind> <helper>"))
@@ -141,9 +144,11 @@ func main() {
 	handle, err := netlink.NewHandle()
 	must(err)
 	w := work{handle, count, os.Args[3], os.Args[4]}
-	w.run(os.Args[1]) // warm-up
-	if os.Args[1] == "create-batch" {
-		must(exec.Command(w.helper, "clear").Run())
+	for i := 0; i < warmUps; i++ {
+		w.run(os.Args[1])
+		if os.Args[1] == "create-batch" {
+			must(exec.Command(w.helper, "clear").Run())
+		}
 	}
 	must(json.NewEncoder(os.Stdout).Encode(w.run(os.Args[1])))
 }
