@@ -77,13 +77,7 @@ export function message<F extends Fields, const T extends AttributeTable>(
     attributes: table,
     View: View as unknown as MessageSchema<F, T>['View'],
     write(writer, value) {
-      const given = value as Record<string, unknown>
-      header.write(
-        writer,
-        Object.fromEntries(
-          fields.filter(field => given[field] !== undefined).map(field => [field, given[field]])
-        ) as StructIn<F>
-      )
+      header.writeFields(writer, value)
       writer.align()
       body.writeAttributes(writer, value, fieldSet)
     },

@@ -1,6 +1,7 @@
 /** C structs: fields at fixed places. */
 import { type AnyCodec, type Codec, type InOf, type OutOf, refuse, within } from './codec.js'
 import { zeroExtended } from './short.js'
+import type { Writer } from './writer.js'
 
 type Fields = Record<string, AnyCodec & { readonly size: number }>
 export type StructIn<F extends Fields> = {
@@ -13,6 +14,8 @@ export interface StructCodec<F extends Fields> extends Codec<StructIn<F>, Struct
   readonly fields: F
   /** Where each field begins. */
   readonly offsets: { readonly [K in keyof F]: number }
+  /** Writes the fields that `value` has, whatever else it has. */
+  writeFields(writer: Writer, value: object): void
   /** Reads one field. */
   field<K extends keyof F>(data: DataView, offset: number, name: K): OutOf<F[K]>
 }
@@ -40,7 +43,8 @@ export function struct<F extends Fields>(name: string, fields: F): StructCodec<F
     offsets[field] = size
     size += codec.size
   }
-  const visible = Object.entries(fields).filter(([field]) => !field.startsWith('_'))
+  const entries = Object.entries(fields)
+  const visible = entries.filter(([field]) => !field.startsWith('_'))
   return {
     expects: `an object with ${visible.map(([field]) => field).join(', ')} (struct ${name})`,
     size,
@@ -51,7 +55,10 @@ export function struct<F extends Fields>(name: string, fields: F): StructCodec<F
       for (const key of Object.keys(value)) {
         if (!Object.hasOwn(fields, key) || key.startsWith('_')) within(key, () => refuse(this, key))
       }
-      for (const [field, codec] of Object.entries(fields)) {
+      this.writeFields(writer, value)
+    },
+    writeFields(writer, value) {
+      for (const [field, codec] of entries) {
         const given = (value as Record<string, unknown>)[field]
         if (given === undefined) writer.reserve(codec.size)
         else within(field, () => codec.write(writer, given))
