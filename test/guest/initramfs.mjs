@@ -1,6 +1,6 @@
 /** Root file systems for guests: static busybox, kernel modules, an init script, and whatever else a test wants inside. */
 import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { access, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -63,7 +63,8 @@ async function store(archive) {
   )
     return path
   await mkdir(CACHE, { recursive: true })
-  const partial = `${path}.${process.pid}`
+  // Guests boot side by side, in one process too.
+  const partial = `${path}.${process.pid}-${randomUUID()}`
   try {
     await writeFile(partial, archive)
     await rename(partial, path)
