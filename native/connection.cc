@@ -20,7 +20,8 @@ namespace {
 // An error message that explains itself is charged with about 2 KiB, an echoed link with about 4.
 constexpr int kBytesPerAnswer = 6144;
 constexpr int kSmallestWindow = 8;
-// The kernel is not preempted within a round (a link takes it 0.1 ms), and whoever shares the processor waits.
+// The kernel is not preempted within a round (a link takes it 0.1 ms), and whoever shares the processor
+// waits.
 constexpr int kLargestWindow = 64;
 // More in one sendmsg() saves nothing, and holds RTNL for others to wait.
 constexpr size_t kLargestSend = size_t{512} * 1024;
