@@ -4,7 +4,7 @@
  * Builds an instrumented addon in a copy of the checkout, so that the ordinary build stays, and runs the tests there.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { chmodSync, cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -31,6 +31,8 @@ if (missing) {
   process.exit(0)
 }
 const copy = mkdtempSync(join(tmpdir(), 'linkwright-sanitize-'))
+// Some tests run as another user.
+chmodSync(copy, 0o755)
 try {
   for (const path of COPIED) cpSync(join(root, path), join(copy, path), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
