@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <utility>
@@ -20,9 +21,11 @@ namespace {
 // An error message that explains itself is charged with about 2 KiB, an echoed link with about 4.
 constexpr int kBytesPerAnswer = 6144;
 constexpr int kSmallestWindow = 8;
-// The kernel is not preempted within a round (a link takes it 0.1 ms), and whoever shares the processor
-// waits.
 constexpr int kLargestWindow = 64;
+// Most kernels for servers are not preempted within a sendmsg(): whoever shares the processor, perhaps the
+// event loop, waits that long. A link takes 50-100 us.
+constexpr std::chrono::microseconds kRoundTime{2500};
+constexpr size_t kSmallestPace = 16;
 // More in one sendmsg() saves nothing, and holds RTNL for others to wait.
 constexpr size_t kLargestSend = size_t{512} * 1024;
 constexpr int kSendBuffer = 1024 * 1024;
@@ -101,7 +104,9 @@ void Connection::Close() {
 bool Connection::RunRound(Worker& worker, std::vector<ExchangePtr>& finished) {
   Round round = TakeRound();
   if (!round.empty()) {
+    const auto begin = std::chrono::steady_clock::now();
     const int32_t error = Send(round);
+    SetPace(round.size(), std::chrono::steady_clock::now() - begin);
     if (error != 0) {
       const std::lock_guard lock(mutex_);
       round.Fail(error);
@@ -125,6 +130,12 @@ bool Connection::RunRound(Worker& worker, std::vector<ExchangePtr>& finished) {
   return scheduled_;
 }
 
+void Connection::SetPace(size_t messages, std::chrono::steady_clock::duration duration) {
+  const auto each =
+      std::max<std::chrono::steady_clock::duration>(duration / messages, std::chrono::nanoseconds{1});
+  pace_ = std::max(static_cast<size_t>(kRoundTime / each), kSmallestPace);
+}
+
 Round Connection::TakeRound() {
   Round round(protocol_, port_id_);
   const std::lock_guard lock(mutex_);
@@ -142,8 +153,8 @@ Round Connection::TakeRound() {
       next_sequence_ += static_cast<uint32_t>(exchange->count());
     }
     while (exchange->sent < exchange->count()) {
-      const bool fits =
-          round.size() < window_ && round.bytes() + exchange->LengthOf(exchange->sent) <= send_limit_;
+      const bool fits = round.size() < std::min(window_, pace_) &&
+                        round.bytes() + exchange->LengthOf(exchange->sent) <= send_limit_;
       if (!fits && !round.empty() && exchange->kind != Exchange::Kind::kAtomic) break;
       round.Add(exchange, exchange->first_sequence + static_cast<uint32_t>(exchange->sent));
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -49,6 +50,7 @@ class Connection {
 
   Connection(Fd fd, Peer peer, int protocol, uint32_t port_id);
 
+  void SetPace(size_t messages, std::chrono::steady_clock::duration duration);
   Round TakeRound();
   int32_t Send(Round& round);
   void Converse(Round& round, Worker& worker);
@@ -68,6 +70,8 @@ class Connection {
   /** Most messages of a round: the answer to each takes its share of the receive buffer. Halved by an
    * overrun. */
   size_t window_ = 0;
+  /** Messages that the kernel is expected to need kRoundTime for, judged by the last round. */
+  size_t pace_ = 32;
   size_t send_limit_ = 0;
 
   std::mutex mutex_;

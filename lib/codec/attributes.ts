@@ -323,7 +323,8 @@ export function attributes<const T extends AttributeTable>(
       // A view has getters, which are not its own: it is sent as what it says.
       const value = given instanceof AttributesView ? given.toJSON() : given
       if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalidArgument('', expects, value)
-      for (const [name, attribute] of Object.entries(value)) {
+      for (const name of Object.keys(value)) {
+        const attribute = (value as Record<string, unknown>)[name]
         if (attribute === undefined || except?.has(name)) continue
         const entry = compiled.byName.get(name)
         if (entry) entry.write(writer, attribute, value)

@@ -2,7 +2,6 @@
 import { type Codec, refuse } from './codec.js'
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-const encoder = new TextEncoder()
 
 /**
  * Text, with or without the closing NUL that most of rtnetlink sends along.
@@ -18,10 +17,14 @@ export function string(
   return {
     expects,
     write(writer, value) {
-      if (typeof value !== 'string' || value.includes('\0') || (pattern && !pattern.test(value))) refuse(this, value)
-      const bytes = encoder.encode(value)
-      if (bytes.length > max || (without && bytes.some(byte => without.has(byte)))) refuse(this, value)
-      writer.raw(bytes)
+      if (typeof value !== 'string' || (pattern && !pattern.test(value))) refuse(this, value)
+      const start = writer.length
+      writer.text(value)
+      if (writer.length - start > max) refuse(this, value)
+      for (let at = start; at < writer.length; at++) {
+        const byte = writer.byteAt(at)
+        if (byte === 0 || without?.has(byte)) refuse(this, value)
+      }
       if (nul) writer.u8(0)
     },
     read(data, offset, length) {

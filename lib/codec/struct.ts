@@ -1,5 +1,5 @@
 /** C structs: fields at fixed places. */
-import { type AnyCodec, type Codec, type InOf, type OutOf, refuse, within } from './codec.js'
+import { type AnyCodec, type Codec, type InOf, type OutOf, prefixPath, refuse, within } from './codec.js'
 import { zeroExtended } from './short.js'
 import type { Writer } from './writer.js'
 
@@ -60,8 +60,12 @@ export function struct<F extends Fields>(name: string, fields: F): StructCodec<F
     writeFields(writer, value) {
       for (const [field, codec] of entries) {
         const given = (value as Record<string, unknown>)[field]
-        if (given === undefined) writer.reserve(codec.size)
-        else within(field, () => codec.write(writer, given))
+        try {
+          if (given === undefined) writer.reserve(codec.size)
+          else codec.write(writer, given)
+        } catch (error) {
+          throw prefixPath(error, field)
+        }
       }
     },
     read(data, offset, length) {

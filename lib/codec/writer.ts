@@ -10,6 +10,13 @@ export const NLA_F_NESTED = 0x8000
 export const NLA_F_NET_BYTEORDER = 0x4000
 export const NLA_TYPE_MASK = 0x3fff
 
+const encoder = new TextEncoder()
+
+/** Copies of small messages lie side by side in slabs: an ArrayBuffer each would cost more than encoding them. */
+const SLAB = 16_384
+let slab = new ArrayBuffer(SLAB)
+let slabUsed = 0
+
 export class Writer {
   #bytes: Uint8Array
   #data: DataView
@@ -21,14 +28,32 @@ export class Writer {
   /** Whether an attribute written so far may be ignored by a kernel that was built without it. */
   uncertain = false
 
-  constructor(capacity = 256) {
+  constructor(capacity = 4096) {
     this.#bytes = new Uint8Array(capacity)
     this.#data = new DataView(this.#bytes.buffer)
   }
 
-  /** What was written so far; valid until the next write. */
-  get bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.length)
+  /** A copy of what was written. */
+  copy(): Uint8Array {
+    const { length } = this
+    if (length > SLAB / 4) return this.#bytes.slice(0, length)
+    if (slabUsed + length > SLAB) {
+      slab = new ArrayBuffer(SLAB)
+      slabUsed = 0
+    }
+    const copy = new Uint8Array(slab, slabUsed, length)
+    slabUsed += (length + 7) & ~7
+    for (let at = 0; at < length; at++) copy[at] = this.#bytes[at] as number
+    return copy
+  }
+
+  /** Forgets everything, to be used again. */
+  reset(): void {
+    this.#bytes.fill(0, 0, this.length)
+    this.length = 0
+    this.creating = false
+    this.since = ''
+    this.uncertain = false
   }
 
   /** Makes room for `size` zeroed bytes and returns where they begin. */
@@ -37,7 +62,7 @@ export class Writer {
     const end = start + size
     if (end > this.#bytes.length) {
       const grown = new Uint8Array(Math.max(end, this.#bytes.length * 2))
-      grown.set(this.bytes)
+      grown.set(this.#bytes)
       this.#bytes = grown
       this.#data = new DataView(grown.buffer)
     }
@@ -48,12 +73,6 @@ export class Writer {
   /** Remembers that an attribute needs a kernel of this release. */
   noteSince(release: string): void {
     if (compareReleases(release, this.since) > 0) this.since = release
-  }
-
-  /** Forgets everything from `length` on. */
-  truncate(length: number): void {
-    this.#bytes.fill(0, length, this.length)
-    this.length = length
   }
 
   u8(value: number): void {
@@ -74,6 +93,24 @@ export class Writer {
   u64(value: bigint, littleEndian = hostLittleEndian): void {
     const at = this.reserve(8)
     this.#data.setBigUint64(at, BigInt.asUintN(64, value), littleEndian)
+  }
+
+  byteAt(at: number): number {
+    return this.#bytes[at] as number
+  }
+
+  /** Text in UTF-8. What is short and ASCII goes without an encoder, which costs more than the text. */
+  text(value: string): void {
+    const start = this.reserve(value.length)
+    for (let at = 0; at < value.length; at++) {
+      const unit = value.charCodeAt(at)
+      if (unit > 0x7f || at > 127) {
+        this.length = start
+        this.raw(encoder.encode(value))
+        return
+      }
+      this.#bytes[start + at] = unit
+    }
   }
 
   raw(bytes: Uint8Array): void {

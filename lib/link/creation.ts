@@ -114,24 +114,31 @@ async function createChunk(
   options: CreationOptions
 ): Promise<Settled[]> {
   const items = chunk.map((given, at) => (refused[at] ? { reason: refused[at] } : prepare(given, references)))
-  const ready = items.filter(item => 'request' in item)
+  const ready = items.filter(isPrepared)
   try {
     const answers = await context.socket.batch(ready.map(item => item.request))
     await turns.next()
-    const answerOf = new Map(ready.map((item, at) => [item, answers[at] as BatchResult]))
+    let answered = 0
+    let unfinished = false
     const settled = items.map(item => {
-      if (!('request' in item)) return { status: 'rejected', reason: item.reason } as const
-      return settle(context, item, answerOf.get(item) as BatchResult, options)
+      if (!isPrepared(item)) return { status: 'rejected', reason: item.reason } as const
+      const result = settle(context, item, answers[answered++] as BatchResult, options)
+      unfinished ||= result instanceof Promise
+      return result
     })
-    return await Promise.all(settled)
+    return unfinished ? await Promise.all(settled) : (settled as Settled[])
   } catch (reason) {
-    return items.map(item => ({ status: 'rejected', reason: 'request' in item ? reason : item.reason }))
+    return items.map(item => ({ status: 'rejected', reason: isPrepared(item) ? reason : item.reason }))
   } finally {
     for (const item of ready) {
       item.netns?.close()
       item.peerNetns?.close()
     }
   }
+}
+
+function isPrepared(item: Prepared | { reason: unknown }): item is Prepared {
+  return 'request' in item
 }
 
 /** Errors say which of many they are about. */
@@ -197,7 +204,8 @@ function settle(
   if (answer.error !== undefined) {
     return context.explain(answer.error, item.resolved).then(reason => ({ status: 'rejected', reason }))
   }
-  const echoed = answer.replies.find(isNewLink)
+  const [first] = answer.replies
+  const echoed = first && isNewLink(first) ? first : answer.replies.find(isNewLink)
   const unwanted = options.undo && options.cancel.givenUp !== undefined
   if (echoed && !unwanted && !stepsAfter(item) && !wantsVerification(item.request, options.verify)) {
     return { status: 'fulfilled', value: new Link(echoed) }

@@ -128,10 +128,8 @@ export interface SplitOptions {
   flags: Record<string, boolean>
 }
 
-const plain: ReadonlySet<string> = new Set(PLAIN)
-const flagNames: ReadonlySet<string> = new Set(FLAGS)
 /** Handled by the verbs, because they take more than an attribute. */
-const handled: ReadonlySet<string> = new Set([
+const HANDLED = [
   'kind',
   'name',
   'index',
@@ -144,6 +142,13 @@ const handled: ReadonlySet<string> = new Set([
   'dev',
   // A namespace that the verbs have opened.
   'netnsFd'
+]
+
+/** What becomes of an option of every link. */
+const destinations: ReadonlyMap<string, 'attribute' | 'flag' | 'verb'> = new Map([
+  ...PLAIN.map(name => [name, 'attribute'] as const),
+  ...FLAGS.map(name => [name, 'flag'] as const),
+  ...HANDLED.map(name => [name, 'verb'] as const)
 ])
 
 /** Sorts options into attributes of the link, of its kind, and flags. Refuses what is neither. */
@@ -161,10 +166,12 @@ export function splitOptions(options: object): SplitOptions {
   const attributes: Record<string, unknown> = {}
   const flags: Record<string, boolean> = {}
   let data: Record<string, unknown> | undefined
-  for (const [key, value] of Object.entries(options)) {
-    if (value === undefined || (handled.has(key) && !(key === 'dev' && !kind))) continue
-    if (plain.has(key)) attributes[key] = value
-    else if (flagNames.has(key)) flags[key] = boolean(key, value)
+  for (const key of Object.keys(options)) {
+    const value = (options as Record<string, unknown>)[key]
+    const destination = destinations.get(key)
+    if (value === undefined || (destination === 'verb' && !(key === 'dev' && !kind))) continue
+    if (destination === 'attribute') attributes[key] = value
+    else if (destination === 'flag') flags[key] = boolean(key, value)
     else if (kind && Object.hasOwn(kind.data.table, key)) {
       data ??= {}
       data[key] = value
@@ -183,8 +190,7 @@ const TRANSLATED: Record<string, string> = { veth: 'peer', vxlan: 'dev' }
 function assertNoClash(kind: LinkKind): void {
   if (compared.has(kind)) return
   for (const [name, [, , options]] of Object.entries(kind.data.table)) {
-    const taken = plain.has(name) || flagNames.has(name) || handled.has(name)
-    if (taken && !options?.readOnly && TRANSLATED[kind.name] !== name) {
+    if (destinations.has(name) && !options?.readOnly && TRANSLATED[kind.name] !== name) {
       throw new LinkwrightError(`link kind ${kind.name}: '${name}' is an option of every link, give it another name`, {
         code: 'ERR_INVALID_ARG_VALUE',
         path: name

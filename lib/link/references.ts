@@ -56,11 +56,12 @@ export class References {
 
   /** Options with ifindexes in place of references. */
   resolve(options: object): ResolvedOptions {
-    const { master, link, dev, port, peer, netns, ...rest } = options as Referring
-    const resolved: ResolvedOptions = rest
-    // The master of a link that is made in another namespace is one of that namespace.
-    if (master !== undefined && netns === undefined)
-      resolved.master = master === null ? 0 : this.#index(master, 'master')
+    const { master, link, dev, port, peer, netns } = options as Referring
+    const resolved = { ...options } as ResolvedOptions
+    if (master !== undefined) {
+      // The master of a link that is made in another namespace is one of that namespace.
+      resolved.master = netns !== undefined ? undefined : master === null ? 0 : this.#index(master, 'master')
+    }
     if (link !== undefined) resolved.link = this.#index(link, 'link')
     if (dev !== undefined) resolved.dev = this.#index(dev, 'dev')
     if (port !== undefined) {
@@ -91,8 +92,10 @@ export class References {
 
 export function namesIn(options: object): string[] {
   const { master, link, dev, port, netns } = options as Referring
-  const names = [netns === undefined ? master : undefined, link, dev, port?.backupPort].filter(
-    ref => typeof ref === 'string'
-  )
-  return names as string[]
+  const names: string[] = []
+  if (typeof master === 'string' && netns === undefined) names.push(master)
+  if (typeof link === 'string') names.push(link)
+  if (typeof dev === 'string') names.push(dev)
+  if (typeof port?.backupPort === 'string') names.push(port.backupPort)
+  return names
 }

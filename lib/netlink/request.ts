@@ -34,15 +34,25 @@ export function encodeRequest(
   value: object,
   options: RequestOptions = {}
 ): Request {
-  const writer = new Writer()
-  writer.creating = options.creating ?? false
-  writer.reserve(NLMSG_HEADER)
-  schema.write(writer, value)
-  const flags = NLM_F_REQUEST | (options.flags ?? 0)
-  finishHeader(writer, type, flags)
-  const { bytes, since, uncertain } = writer
-  return { verb, type, flags, bytes, schema, link: options.link, since, uncertain }
+  // Taken while in use: a getter of the caller's may encode a request of its own.
+  const writer = spare ?? new Writer()
+  spare = undefined
+  try {
+    writer.creating = options.creating ?? false
+    writer.reserve(NLMSG_HEADER)
+    schema.write(writer, value)
+    const flags = NLM_F_REQUEST | (options.flags ?? 0)
+    finishHeader(writer, type, flags)
+    const { since, uncertain } = writer
+    return { verb, type, flags, bytes: writer.copy(), schema, link: options.link, since, uncertain }
+  } finally {
+    writer.reset()
+    spare = writer
+  }
 }
+
+/** The writer of the last request, for the next. */
+let spare: Writer | undefined
 
 function finishHeader(writer: Writer, type: number, flags: number): void {
   writer.setU32(0, writer.length)

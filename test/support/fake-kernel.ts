@@ -146,7 +146,7 @@ export function encode(codec: AnyCodec, value: unknown, creating = false): Buffe
   const writer = new Writer()
   writer.creating = creating
   codec.write(writer, value)
-  return Buffer.from(writer.bytes)
+  return Buffer.from(writer.copy())
 }
 
 /** What a codec makes of bytes; they lie at an odd place of a larger buffer, as attributes do. */
