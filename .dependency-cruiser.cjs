@@ -2,7 +2,9 @@
 const floors = [
   { name: 'the public face', path: '^lib/index\\.ts$' },
   { name: 'host', path: '^lib/(host/|probe\\.ts)' },
-  { name: 'frames and taps', path: '^lib/(frames|tap)/' },
+  { name: 'forwarding and capture', path: '^lib/(forward|capture)/' },
+  { name: 'taps', path: '^lib/tap/' },
+  { name: 'frames', path: '^lib/frames/' },
   { name: 'links', path: '^lib/link/' },
   { name: 'netlink', path: '^lib/netlink/' },
   { name: 'schemas', path: '^lib/rtnetlink/' },

@@ -3,7 +3,8 @@
   "targets": [
     {
       "target_name": "linkwright",
-      "sources": ["<!@(ls native/*.cc)"],
+      "sources": ["<!@(find native -name '*.cc' | sort)"],
+      "include_dirs": ["native"],
       "defines": [
         "NAPI_VERSION=9",
         "NAPI_DISABLE_CPP_EXCEPTIONS",

@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const sources = (folder, pattern) =>
-  readdirSync(join(root, folder))
+  readdirSync(join(root, folder), { recursive: true })
     .filter(file => pattern.test(file))
     .map(file => join(folder, file))
 
@@ -32,6 +32,7 @@ run(
     ...sources('native', /\.cc$/),
     '--',
     '-std=c++17',
+    '-Inative',
     `-isystem${addonApi}`,
     `-isystem${nodeHeaders}`,
     '-DNAPI_VERSION=9',
