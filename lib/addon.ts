@@ -91,6 +91,97 @@ export interface NativePoller {
   close(): void
 }
 
+/** Slots of the counters that a {@link NativeFrameQueue} adds to. */
+export const FRAME_COUNTER = {
+  rxFrames: 0,
+  rxBytes: 1,
+  rxTruncated: 2,
+  rxMalformed: 3,
+  txFrames: 4,
+  txBytes: 5,
+  txRefused: 6,
+  /** Not a counter: the errno of the last write that failed. */
+  errno: 7
+} as const
+
+/** What a program can decide of a frame besides the number of a port; what a port refused is marked. */
+export const VERDICT = { drop: -1, flood: -2, refused: -3 } as const
+
+/**
+ * Many frames in one call, on the JavaScript thread and without blocking; the descriptor stays the caller's. A batch is its
+ * bytes, where each frame begins and how long it is; a virtio-net header of `vnetHeader` bytes lies right before each frame.
+ */
+export interface NativeFrameQueue {
+  /**
+   * Reads until the batch is full or nothing is there: the number of frames, or a negative errno.
+   *
+   * @param headroom bytes left free before each frame and its header
+   * @param room longest frame that is kept, in bytes; longer ones are counted and dropped
+   * @param spin nanoseconds to ask again for when nothing is there
+   */
+  read(
+    bytes: Uint8Array,
+    offsets: Uint32Array,
+    lengths: Uint32Array,
+    vnetHeader: number,
+    headroom: number,
+    room: number,
+    spin: number
+  ): number
+  /** Writes frames in order: how many, and if not all, why in the counters. */
+  write(
+    bytes: Uint8Array,
+    offsets: Uint32Array,
+    lengths: Uint32Array,
+    vnetHeader: number,
+    from: number,
+    to: number
+  ): number
+  /** Moves each frame as its verdict says ({@link VERDICT}): how many writes there were. */
+  forward(
+    bytes: Uint8Array,
+    offsets: Uint32Array,
+    lengths: Uint32Array,
+    vnetHeader: number,
+    count: number,
+    verdicts: Int32Array,
+    ports: NativeFrameQueue[]
+  ): number
+  /** Forgets the descriptor: what is asked for from now on answers EBADF. */
+  close(): void
+}
+
+/** What a receiver takes besides finished frames; USO in both families. */
+export const RECEIVER = { csum: 1, tso4: 2, tso6: 4, uso: 8 } as const
+
+/** Frames from one batch into another: see {@link Addon.segmentFrames}. */
+export type NativeFrameCopy = (
+  bytes: Uint8Array,
+  offsets: Uint32Array,
+  lengths: Uint32Array,
+  vnetHeader: number,
+  frames: number,
+  progress: Uint32Array,
+  layer: 0 | 1,
+  receiver: number,
+  intoBytes: Uint8Array,
+  intoOffsets: Uint32Array,
+  intoLengths: Uint32Array,
+  intoVnetHeader: number,
+  intoHeadroom: number,
+  intoFrames: number
+) => number
+
+/** Where frames come from and go to, for a {@link NativeForwarder}: a device's queues, a socket. */
+export interface NativePort {
+  /** `undefined` once closed. */
+  readonly layer: 'ethernet' | 'ip' | undefined
+  /** Queues that are read, each by a thread; 0 once closed. */
+  readonly queues: number
+  /** Lets go of it; a forwarder that uses it goes on until the port is removed there. Idempotent. */
+  close(): Promise<void>
+}
+
 export interface TunOpenOptions {
   /** Descriptor of the network namespace to create the device in, or -1 for that of the process. Not kept. */
   netns: number
@@ -212,7 +303,35 @@ export interface Addon {
 
   /** Takes ownership of descriptors that something else opened. */
   adoptDescriptors(fds: number[]): NativeDescriptors
+  /** @param counters over a SharedArrayBuffer, with the slots of {@link FRAME_COUNTER} */
+  createFrameQueue(fd: number, vnetHeaderSize: number, counters: Float64Array): NativeFrameQueue
+  /** Another descriptor of the same open file (F_DUPFD_CLOEXEC), for the caller to own. */
+  duplicateDescriptor(fd: number): number
   createPoller(fd: number, callback: (error: number, events: number) => void): NativePoller
+
+  /**
+   * Computes the checksums that virtio-net headers leave to the receiver (VIRTIO_NET_HDR_F_NEEDS_CSUM), in place: how
+   * many. Left alone are super-frames, and headers that point outside of their frame.
+   */
+  completeChecksums(
+    bytes: Uint8Array,
+    offsets: Uint32Array,
+    lengths: Uint32Array,
+    vnetHeader: number,
+    from: number,
+    to: number
+  ): number
+  /**
+   * Copies the first `frames` frames of a batch behind those of another, as frames that a receiver takes: super-frames are
+   * split, checksums completed. Goes on where `progress` says until the other is full: how many frames that has now.
+   *
+   * @param progress frames that are done, segments of the next one that are done, frames that were left out
+   * @param layer 0 for Ethernet frames, 1 for IP packets
+   * @param receiver bits of {@link RECEIVER}
+   */
+  segmentFrames: NativeFrameCopy
+  /** The same for merging: segments of a flow become super-frames. No frame is done in part. */
+  mergeFrames: NativeFrameCopy
 
   /** Non-blocking, close-on-exec Unix stream sockets. */
   unixConnect(path: string): number

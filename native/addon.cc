@@ -26,10 +26,13 @@ static Napi::Object Register(Napi::Env env, Napi::Object exports) {
     return exports;
   }
   RegisterDescriptors(environment, exports);
+  RegisterFrameQueue(environment, exports);
+  RegisterForward(environment, exports);
   RegisterListener(environment, exports);
   RegisterMacvtap(environment, exports);
   RegisterNetlinkSocket(environment, exports);
   RegisterNetns(environment, exports);
+  RegisterOffload(environment, exports);
   RegisterPoller(environment, exports);
   RegisterTun(environment, exports);
   RegisterUnixSocket(environment, exports);

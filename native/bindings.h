@@ -10,10 +10,13 @@ namespace linkwright {
 
 // Each file with functions for JavaScript adds them to the addon's exports.
 void RegisterDescriptors(const std::shared_ptr<Environment>& environment, Napi::Object exports);
+void RegisterFrameQueue(const std::shared_ptr<Environment>& environment, Napi::Object exports);
+void RegisterForward(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterListener(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterMacvtap(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterNetlinkSocket(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterNetns(const std::shared_ptr<Environment>& environment, Napi::Object exports);
+void RegisterOffload(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterPoller(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterTun(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterUnixSocket(const std::shared_ptr<Environment>& environment, Napi::Object exports);

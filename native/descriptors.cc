@@ -13,6 +13,19 @@
 namespace linkwright {
 namespace {
 
+/** Another descriptor of the same open file, for the caller to own. */
+Napi::Value DuplicateDescriptor(const Napi::CallbackInfo& info) {
+  Arguments arguments(info.Env());
+  const int fd = arguments.Int(info[0], "fd");
+  if (arguments.Failed()) return {};
+  const int duplicate = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (duplicate < 0) {
+    SystemError(info.Env(), LastFailure("fcntl(F_DUPFD_CLOEXEC)")).ThrowAsJavaScriptException();
+    return {};
+  }
+  return Napi::Number::New(info.Env(), duplicate);
+}
+
 /** Descriptors that may be taken over: open, and nobody else's here. Throws when one is not. */
 std::vector<int> Ownerless(Environment& environment, const Napi::Value& value) {
   Arguments arguments(environment.env());
@@ -148,6 +161,7 @@ Napi::Value Descriptors::Release(const Napi::CallbackInfo& info) {
 void RegisterDescriptors(const std::shared_ptr<Environment>& environment, Napi::Object exports) {
   environment->classes.descriptors = Napi::Persistent(Descriptors::Define(environment->env()));
   Export<AdoptDescriptors>(exports, "adoptDescriptors");
+  Export<DuplicateDescriptor>(exports, "duplicateDescriptor");
 }
 
 }  // namespace linkwright

@@ -38,6 +38,9 @@ class Environment : public std::enable_shared_from_this<Environment> {
     Napi::FunctionReference netlink_socket;
     Napi::FunctionReference descriptors;
     Napi::FunctionReference poller;
+    Napi::FunctionReference port;
+    Napi::FunctionReference forwarder;
+    Napi::FunctionReference frame_queue;
   };
 
   static std::shared_ptr<Environment> Install(Napi::Env env);

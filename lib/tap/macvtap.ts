@@ -1,6 +1,8 @@
 /** Descriptors of macvtap (and ipvtap) links, right in any namespace. */
 import { addon, type MacvtapOpened, type MacvtapOpenOptions } from '../addon.js'
 import { invalidArgument, LinkwrightError, nativeError } from '../errors.js'
+import type { FrameSource } from '../frames/queue.js'
+import { watchDeletion } from '../link/deletion.js'
 import type { Link, LinkRef } from '../link/link.js'
 import { Netlink } from '../link/netlink.js'
 import { type NetnsRef, withNetns } from '../netns.js'
@@ -15,7 +17,7 @@ import {
   onePlace,
   signal as signalCheck
 } from './checks.js'
-import { placeOf } from './place.js'
+import { type Place, placeOf } from './place.js'
 import { QueueDevice } from './queue-device.js'
 import { QUEUE_CHECKS, type QueueOptions, queueIoctls, vnetFlag } from './queue-options.js'
 import { IFF } from './tun-constants.js'
@@ -53,12 +55,16 @@ export class Macvtap extends QueueDevice {
   /** Path of the link's node, or '' where `/dev/tapN` is missing or another namespace's. */
   readonly node: string
 
+  readonly #place: Place
+
   private constructor(
     descriptors: QueueDevice['descriptors'],
     link: { name: string; index: number },
-    device: { major: number; minor: number; node: string }
+    device: { major: number; minor: number; node: string; vnetHeaderSize: number },
+    place: Place
   ) {
-    super(descriptors, link.name, link.index)
+    super(descriptors, link.name, link.index, device.vnetHeaderSize)
+    this.#place = place
     this.major = device.major
     this.minor = device.minor
     this.node = device.node
@@ -82,22 +88,36 @@ export class Macvtap extends QueueDevice {
     const { uid = -1, gid = -1, mode = -1 } = node
     signal?.throwIfAborted()
     const place = await placeOf(netns, net)
+    let descriptors: MacvtapOpened['descriptors'] | undefined
     try {
       const found = await findMacvtap(link, place.netns, net, signal)
       const opening = { ...found, flags, queues, ioctls, uid, gid, mode }
       const opened = await openNative(opening, place.netns)
-      const device = new Macvtap(opened.descriptors, found, opened)
-      try {
-        signal?.throwIfAborted()
-        if (opened.node === '' && Math.max(uid, gid, mode) >= 0) throw noNode(found)
-      } catch (error) {
-        await device.close()
-        throw error
-      }
-      return device
-    } finally {
-      await place.held?.close()
+      descriptors = opened.descriptors
+      const [fd = -1] = descriptors.fds
+      const vnetHeaderSize = options.vnetHeader ? await addon().tunIoctl(fd, 'TUNGETVNETHDRSZ', 0) : 0
+      signal?.throwIfAborted()
+      if (opened.node === '' && Math.max(uid, gid, mode) >= 0) throw noNode(found)
+      return new Macvtap(descriptors, found, { ...opened, vnetHeaderSize }, place)
+    } catch (error) {
+      await Promise.all([descriptors?.close(), place.held?.close()])
+      throw nativeError(error)
     }
+  }
+
+  override release(): number[] {
+    const fds = super.release()
+    void this.#place.held?.close()
+    return fds
+  }
+
+  override async close(): Promise<void> {
+    await Promise.all([super.close(), this.#place.held?.close()])
+  }
+
+  /** The descriptor of a deleted link looks like that of an idle one. */
+  protected override frameSource(): FrameSource {
+    return { name: this.name, watch: gone => watchDeletion(this.index, this.#place.netns, gone) }
   }
 }
 

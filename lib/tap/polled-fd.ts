@@ -1,24 +1,15 @@
 /** A non-blocking descriptor with an owner, and who waits for it to be readable or writable. */
 import { addon, type NativeDescriptors, type NativePoller } from '../addon.js'
 import { closedError } from '../errors.js'
+import { Readiness } from '../readiness.js'
 
-export const READABLE = 1
-export const WRITABLE = 2
-
-interface Waiting {
-  events: number
-  wake: (error?: unknown) => void
-}
-
-/** Those that somebody waits for: they must not be collected, although perhaps nothing else holds on to them. */
-const awaited = new Set<PolledFd>()
+export { READABLE, WRITABLE } from '../readiness.js'
 
 export class PolledFd {
   readonly fd: number
   readonly #what: string
   readonly #descriptors: NativeDescriptors
-  readonly #poller: NativePoller
-  readonly #waiting: Waiting[] = []
+  readonly #readiness: Readiness
   #closed = false
 
   /** Takes the descriptor over. */
@@ -26,13 +17,8 @@ export class PolledFd {
     this.fd = fd
     this.#what = what
     this.#descriptors = addon().adoptDescriptors([fd])
-    // The poller lives until it is closed, and must not keep alive what closes it.
-    const self = new WeakRef(this)
-    this.#poller = addon().createPoller(fd, (_error, events) => {
-      const owner = self.deref()
-      if (owner) owner.#ready(events)
-    })
-    leaks.register(this, { descriptors: this.#descriptors, poller: this.#poller, what }, this)
+    this.#readiness = new Readiness(fd)
+    leaks.register(this, { descriptors: this.#descriptors, poller: this.#readiness.poller, what }, this)
   }
 
   get closed(): boolean {
@@ -45,54 +31,24 @@ export class PolledFd {
 
   /** Waits for one of the events, or for an error to fetch. Rejects with the signal's reason, or when it is closed. */
   until(events: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      signal?.throwIfAborted()
-      const onAbort = () => entry.wake(signal?.reason)
-      const entry: Waiting = {
-        events,
-        wake: error => {
-          signal?.removeEventListener('abort', onAbort)
-          const at = this.#waiting.indexOf(entry)
-          if (at >= 0) this.#waiting.splice(at, 1)
-          if (!this.#closed) this.#watch()
-          if (error === undefined) resolve()
-          else reject(error)
-        }
-      }
-      this.#waiting.push(entry)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      this.#watch()
-    })
+    return this.#readiness.until(events, signal)
   }
 
   ref(): void {
-    this.#poller.ref()
+    this.#readiness.ref()
   }
 
   unref(): void {
-    this.#poller.unref()
+    this.#readiness.unref()
   }
 
   /** Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    awaited.delete(this)
     leaks.unregister(this)
-    this.#poller.close()
+    this.#readiness.close(closedError(this.#what))
     void this.#descriptors.close()
-    for (const { wake } of this.#waiting.splice(0)) wake(closedError(this.#what))
-  }
-
-  #ready(events: number): void {
-    for (const entry of [...this.#waiting]) if (events === 0 || entry.events & events) entry.wake()
-  }
-
-  #watch(): void {
-    const events = this.#waiting.reduce((mask, entry) => mask | entry.events, 0)
-    if (events === 0) awaited.delete(this)
-    else awaited.add(this)
-    this.#poller.poll(events)
   }
 }
 

@@ -1,7 +1,9 @@
 /** What TAP, TUN and macvtap devices have in common: descriptors, one a queue, with an owner. */
 import { type InspectOptions, inspect } from 'node:util'
 import { addon, type NativeDescriptors, type TunIoctl } from '../addon.js'
-import { closedError, nativeError } from '../errors.js'
+import { closedError, LinkwrightError, nativeError } from '../errors.js'
+import { FrameQueue, type FrameSource } from '../frames/queue.js'
+import { checkKeys } from '../options.js'
 import { vnetHeaderSize as checkSize } from './checks.js'
 import { type Offloads, offloadMask } from './queue-options.js'
 import { IFF } from './tun-constants.js'
@@ -21,6 +23,8 @@ export interface QueueDescription {
   detached: boolean
 }
 
+const FRAMES_KEYS: ReadonlySet<string> = new Set(['queue'])
+
 /** A device whose frames go through descriptors of this process. */
 export abstract class QueueDevice {
   /** The device's ifindex in its namespace. */
@@ -28,12 +32,15 @@ export abstract class QueueDevice {
   /** @internal */
   protected readonly descriptors: NativeDescriptors
   readonly #name: string
+  readonly #frames = new Map<number, FrameQueue>()
+  #vnetHeaderSize: number
   #closing: Promise<void> | undefined
   #released = false
 
   /** @internal */
-  constructor(descriptors: NativeDescriptors, name: string, index: number) {
+  constructor(descriptors: NativeDescriptors, name: string, index: number, vnetHeaderSize: number) {
     this.descriptors = descriptors
+    this.#vnetHeaderSize = vnetHeaderSize
     this.#name = name
     this.index = index
     leaks.register(this, { descriptors, name, what: this.constructor.name }, this)
@@ -63,6 +70,26 @@ export abstract class QueueDevice {
     return this.#closing !== undefined || this.#released
   }
 
+  /** Bytes of the virtio-net header before each frame; 0 without one. */
+  get vnetHeaderSize(): number {
+    return this.#vnetHeaderSize
+  }
+
+  /**
+   * The frames of a queue, to be read and written in batches: `for await (const batch of tap.frames())`. The same object
+   * every time until that is closed.
+   */
+  frames(options: { queue?: number | undefined } = {}): FrameQueue {
+    checkKeys(options, FRAMES_KEYS)
+    const { queue = 0 } = options
+    const fd = this.queue(queue)
+    const open = this.#frames.get(queue)
+    if (open && !open.closed) return open
+    const frames = new FrameQueue(fd, this.#vnetHeaderSize, this.frameSource())
+    this.#frames.set(queue, frames)
+    return frames
+  }
+
   /** What the device says of itself. `ENOLINK` or `EBADFD` when it was deleted. */
   async describe(queue = 0): Promise<QueueDescription> {
     const fd = this.queue(queue)
@@ -88,7 +115,13 @@ export abstract class QueueDevice {
   async setVnetHeaderSize(size: number): Promise<void> {
     this.assertOpen()
     checkSize(size, 'size')
+    if ([...this.#frames.values()].some(frames => !frames.closed)) {
+      throw new LinkwrightError(`the frames of ${this.#name} are in use; close them first`, {
+        code: 'ERR_INVALID_STATE'
+      })
+    }
     for (let queue = 0; queue < this.fds.length; queue++) await this.ioctl('TUNSETVNETHDRSZ', size, queue)
+    this.#vnetHeaderSize = size
   }
 
   /** Takes a queue into use again (TUNSETQUEUE). */
@@ -105,6 +138,7 @@ export abstract class QueueDevice {
   release(): number[] {
     this.assertOpen()
     this.#released = true
+    this.#closeFrames()
     leaks.unregister(this)
     return this.descriptors.release()
   }
@@ -117,6 +151,7 @@ export abstract class QueueDevice {
     if (this.#released) return Promise.resolve()
     if (!this.#closing) {
       leaks.unregister(this)
+      this.#closeFrames()
       this.#closing = this.descriptors.close()
     }
     return this.#closing
@@ -137,6 +172,15 @@ export abstract class QueueDevice {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  /** @internal It keeps the device, and so the descriptors, as long as the frames are in use. */
+  protected frameSource(): FrameSource {
+    return this
+  }
+
+  #closeFrames(): void {
+    for (const frames of this.#frames.values()) frames.close()
   }
 
   /** @internal */

@@ -28,6 +28,7 @@ export interface OpenedTun {
   netns: NetnsRef | undefined
   place: Place
   flags: number
+  vnetHeaderSize: number
 }
 
 /** Opens and configures a device; whatever fails, nothing stays. */
@@ -72,6 +73,7 @@ export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): P
       await place.held?.close()
     }
   ]
+  let vnetHeaderSize = 0
   try {
     const [fd = -1] = opened.descriptors.fds
     if (attaching && withoutIpv6) await disableIpv6(place.netns, opened.name, undo)
@@ -83,6 +85,7 @@ export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): P
       undo.push(() => addon().tunIoctl(fd, 'TUNSETPERSIST', persisted))
       await addon().tunIoctl(fd, 'TUNSETPERSIST', persist ? 1 : 0)
     }
+    if (opened.flags & IFF.VNET_HDR) vnetHeaderSize = await addon().tunIoctl(fd, 'TUNGETVNETHDRSZ', 0)
     signal?.throwIfAborted()
     // Last, for an owner cannot be taken away again where there was none.
     if (before) await runIoctls(fd, owner, before, undo)
@@ -90,7 +93,7 @@ export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): P
     for (const step of undo.reverse()) await step().catch(() => {})
     throw nativeError(error, { link: opened.name })
   }
-  return { ...opened, netns: netns ?? net?.netns, place, flags }
+  return { ...opened, netns: netns ?? net?.netns, place, flags, vnetHeaderSize }
 }
 
 /** The link's own settings. Gives the link as it was before, if it may have been there. */
@@ -124,7 +127,7 @@ export class TunDevice extends QueueDevice {
 
   /** @internal */
   constructor(descriptors: QueueDevice['descriptors'], opened: OpenedTun) {
-    super(descriptors, opened.name, opened.index)
+    super(descriptors, opened.name, opened.index, opened.vnetHeaderSize)
     this.netns = opened.netns
     this.#opened = opened
   }

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <napi.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "environment.h"
+
+namespace linkwright {
+
+/** Memory of a batch that JavaScript owns: valid during one call. */
+struct BatchMemory {
+  uint8_t* bytes = nullptr;
+  size_t size = 0;
+  /** Where each frame begins, and its length; the virtio-net header lies right before the frame. */
+  uint32_t* offsets = nullptr;
+  uint32_t* lengths = nullptr;
+  size_t capacity = 0;
+  size_t vnet_header = 0;
+};
+
+/**
+ * Reads and writes many frames in one call from JavaScript, on its thread. It neither owns the descriptor nor
+ * blocks on it.
+ */
+class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
+ public:
+  /** Slots of the counters, which JavaScript reads without a call. */
+  enum Counter {
+    kRxFrames,
+    kRxBytes,
+    kRxTruncated,
+    kRxMalformed,
+    kTxFrames,
+    kTxBytes,
+    kTxRefused,
+    kErrno,
+    kCounters
+  };
+
+  static Napi::Function Define(Napi::Env env);
+  explicit FrameQueue(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value Read(const Napi::CallbackInfo& info);
+  Napi::Value Write(const Napi::CallbackInfo& info);
+  Napi::Value Forward(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+
+  /** One read() that is repeated for as long as `spin` nanoseconds when nothing is there. */
+  ssize_t ReadOnce(uint8_t* into, size_t room, int64_t spin);
+  /** 0 or an errno; counts. */
+  int Send(const BatchMemory& batch, size_t frame);
+  ssize_t WriteOnce(const uint8_t* frame, size_t length, size_t given_header);
+  void Count(Counter counter, double amount = 1) { counters_[counter] += amount; }
+
+  int fd_ = -1;
+  size_t vnet_header_ = 0;
+  double* counters_ = nullptr;
+  Napi::Reference<Napi::Value> counters_reference_;
+};
+
+}  // namespace linkwright
