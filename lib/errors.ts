@@ -14,14 +14,18 @@ export interface LinkwrightErrorDetails {
   link?: string | number | undefined
   /** What the kernel said in words (extended ACK, NLMSGERR_ATTR_MSG). */
   extack?: string | undefined
-  /** The attribute or argument that was refused: `linkinfo.data.mode`. */
+  /** The option or argument that was refused: `mode`, `port.cost`, `nexthops[1].weight`. */
   path?: string | undefined
+  /** The netlink attribute that it became, where the kernel refused it: `linkinfo.data.mode`. */
+  attribute?: string | undefined
   /** What would be accepted there. */
   allowed?: string | undefined
   /** Why it failed and what to do, found out by us where the kernel is silent. */
   diagnosis?: string | undefined
   /** Which item of a batch failed, from 0. */
   item?: number | undefined
+  /** Where in a file or stream, in bytes from its beginning. */
+  offset?: number | undefined
   cause?: unknown
 }
 
@@ -31,7 +35,8 @@ export interface LinkwrightErrorDetails {
  * Codes of our own: `ERR_INVALID_ARG_VALUE` (input refused before anything was sent; see `path` and `allowed`),
  * `ERR_CLOSED` (used after `close()`), `ERR_TIMEOUT`, `ERR_DUMP_INTERRUPTED` (the kernel's tables kept changing during
  * every attempt), `ERR_NOT_APPLIED` (the kernel ignored an attribute), `ERR_UNSUPPORTED` (this kernel cannot do it),
- * `ERR_UNEXPECTED_REPLY`. An aborted operation rejects with the signal's reason.
+ * `ERR_UNEXPECTED_REPLY`, `ERR_INVALID_CAPTURE` and `ERR_TRUNCATED_CAPTURE` (a capture file that is damaged, or ends too
+ * early; see `offset`). An aborted operation rejects with the signal's reason.
  */
 export class LinkwrightError extends Error {
   readonly code: string
@@ -40,9 +45,11 @@ export class LinkwrightError extends Error {
   declare readonly link?: string | number
   declare readonly extack?: string
   declare readonly path?: string
+  declare readonly attribute?: string
   declare readonly allowed?: string
   declare readonly diagnosis?: string
   declare readonly item?: number
+  declare readonly offset?: number
 
   constructor(message: string, details: LinkwrightErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
@@ -82,27 +89,51 @@ export function errnoName(errno: number): string {
   return names.get(-errno) ?? `errno ${-errno}`
 }
 
-/** Says a failed system call in one line: verb, link, kernel's words, attribute, what is allowed, diagnosis. */
+/** Says a failed system call in one line: verb, link, kernel's words, option, what is allowed, diagnosis. */
 export function systemError(
   details: Omit<LinkwrightErrorDetails, 'code' | 'errno'> & { errno: number }
 ): LinkwrightError {
-  const code = errnoName(details.errno)
-  const subject = details.link === undefined ? '' : ` ${details.link}`
-  const parts = [`${code}: ${details.syscall ?? 'system call'}${subject} failed`]
-  if (details.extack) parts.push(`the kernel says: ${details.extack}`)
-  if (details.path) parts.push(`attribute ${details.path}${details.allowed ? `, allowed: ${details.allowed}` : ''}`)
-  if (details.diagnosis) parts.push(details.diagnosis)
+  const { errno, syscall = 'system call', link, extack, path, attribute = path, allowed, diagnosis } = details
+  const code = errnoName(errno)
+  const parts = [`${code}: ${syscall}${link === undefined ? '' : ` ${link}`} failed`]
+  if (extack) parts.push(`the kernel says: ${extack}`)
+  const place = path === attribute ? `attribute ${path}` : `option ${path} (attribute ${attribute})`
+  if (path) parts.push(`${place}${allowed ? `, allowed: ${allowed}` : ''}`)
+  if (diagnosis) parts.push(diagnosis)
   return new LinkwrightError(parts.join('; '), { ...details, code })
 }
 
 /** The same error with more known of it. */
 export function amend(error: LinkwrightError, more: Partial<LinkwrightErrorDetails>): LinkwrightError {
-  const { code, errno, syscall, link, extack, path, allowed, diagnosis, item, cause } = error
+  const { code, errno, syscall, link, extack, path, attribute, allowed, diagnosis, item, offset, cause } = error
   const message = more.diagnosis ? `${error.message}; ${more.diagnosis}` : error.message
-  const details = { code, errno, syscall, link, extack, path, allowed, diagnosis, item, cause, ...more }
+  const details = {
+    code,
+    errno,
+    syscall,
+    link,
+    extack,
+    path,
+    attribute,
+    allowed,
+    diagnosis,
+    item,
+    offset,
+    cause,
+    ...more
+  }
   const amended = new LinkwrightError(message, details)
   if (error.stack) amended.stack = error.stack.replace(error.message, () => message)
   return amended
+}
+
+/**
+ * Lets the stack of an error of ours begin with who called `callee`: it has ten frames, and a promise's way through here
+ * would take them all. To be called inside of `callee`, which was awaited.
+ */
+export function calledBy<E>(callee: (...args: never[]) => unknown, error: E): E {
+  if (error instanceof LinkwrightError) Error.captureStackTrace(error, callee)
+  return error
 }
 
 /** Input that was refused before anything was sent or changed. */

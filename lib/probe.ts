@@ -10,7 +10,7 @@ import { encodeRequest } from './netlink/request.js'
 import type { NetlinkSocket } from './netlink/socket.js'
 import { linkMessage } from './rtnetlink/link.js'
 import { linkKindNames } from './rtnetlink/link-kind.js'
-import { RTM, type Schema } from './rtnetlink/verbs.js'
+import { RTM } from './rtnetlink/verbs.js'
 import { Tap } from './tap/tap.js'
 
 /** Whether something works here; if not, why, and what to do. */
@@ -98,7 +98,7 @@ async function tryKind(socket: NetlinkSocket, kind: string): Promise<LinkwrightE
   const request = encodeRequest(
     'RTM_NEWLINK',
     RTM.RTM_NEWLINK,
-    linkMessage as unknown as Schema,
+    linkMessage,
     { linkinfo: { kind }, numTxQueues: 0xffff },
     { flags: NLM_F_CREATE | NLM_F_EXCL, creating: true, link: kind }
   )

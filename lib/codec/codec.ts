@@ -51,14 +51,15 @@ export function within(name: string | number, write: () => void): void {
 
 /** The same error, one level further out. */
 export function prefixPath(error: unknown, name: string | number): unknown {
-  if (!(error instanceof LinkwrightError) || error.code !== 'ERR_INVALID_ARG_VALUE') return error
-  const inner = error.path ?? ''
-  const path =
-    typeof name === 'number' ? `[${name}]${inner && dot(inner)}${inner}` : `${name}${inner && dot(inner)}${inner}`
-  const message = error.message.replace(inner || 'value', () => path)
-  return new LinkwrightError(message, { code: error.code, path, allowed: error.allowed })
+  const outer = typeof name === 'number' ? `[${name}]` : name
+  return renamePath(error, inner => (inner === '' || inner.startsWith('[') ? outer + inner : `${outer}.${inner}`))
 }
 
-function dot(inner: string): string {
-  return inner.startsWith('[') ? '' : '.'
+/** The same error, with another path for what it refuses. */
+export function renamePath(error: unknown, rename: (path: string) => string): unknown {
+  if (!(error instanceof LinkwrightError) || error.code !== 'ERR_INVALID_ARG_VALUE') return error
+  const inner = error.path ?? ''
+  const path = rename(inner)
+  const message = error.message.replace(inner || 'value', () => path)
+  return new LinkwrightError(message, { code: error.code, path, allowed: error.allowed })
 }

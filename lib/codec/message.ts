@@ -32,6 +32,18 @@ export interface MessageSchema<F extends Fields, T extends AttributeTable> {
   nameOf(id: number): string | undefined
 }
 
+/** A {@link MessageSchema} of whatever message: what sending it and explaining a refusal takes. */
+export interface Schema {
+  /** Bytes from the beginning of the payload to the first attribute. */
+  readonly headerLength: number
+  write(writer: Writer, value: object): void
+  read(data: DataView, start: number, end: number): { toJSON(): Record<string, unknown> }
+  locate(data: DataView, start: number, end: number, target: number): Located | undefined
+  nameOf(id: number): string | undefined
+  /** The path of the caller's option that becomes the attribute at `path`, where the two differ. */
+  optionOf?(path: string): string
+}
+
 /** Headers have the same names as attributes nowhere: both are properties of one object. */
 export function message<F extends Fields, const T extends AttributeTable>(
   header: StructCodec<F>,

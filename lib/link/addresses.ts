@@ -7,15 +7,26 @@ import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import { addressFlags, addressMessage, type scope } from '../rtnetlink/address.js'
 import type { IpFamily } from '../rtnetlink/family.js'
-import { RTM, type Schema } from '../rtnetlink/verbs.js'
+import { RTM } from '../rtnetlink/verbs.js'
 import { parsePrefix } from './ip-prefix.js'
 import type { LinkRef } from './link.js'
 import type { Links } from './links.js'
+import { withOptions } from './option-paths.js'
 
 const FOREVER = 0xffffffff
-const schema = addressMessage as unknown as Schema
+const schema = withOptions(addressMessage, {
+  local: 'address',
+  'cacheinfo.valid': 'validLifetime',
+  'cacheinfo.preferred': 'preferredLifetime'
+})
 
-/** An address as it was when it was asked for. `toString()` gives `192.0.2.1/24`. */
+/**
+ * An address as it was when it was asked for. `toString()` gives `192.0.2.1/24`.
+ *
+ * To add or delete it: `{ address: String(it), link: it.index }`, with `it.address` as the `peer` where `it.local` is
+ * another, and as it is `broadcast`, `label`, `scope`, `metric` and `protocol`; `flags` has the switches, `cacheinfo` the
+ * lifetimes. `toJSON()` is the kernel's view, which `add()` does not take.
+ */
 export class Address extends addressMessage.View {
   constructor(message: Message) {
     super(message.data, message.start, message.end)

@@ -1,5 +1,6 @@
 /** Creating links, one or many: what takes several steps, and the way back. */
 import { setImmediate } from 'node:timers/promises'
+import { prefixPath } from '../codec/codec.js'
 import { amend, LinkwrightError } from '../errors.js'
 import { kernelAtLeast } from '../kernel-release.js'
 import type { Cancellation } from '../netlink/cancellation.js'
@@ -9,7 +10,7 @@ import type { BatchResult, NetlinkSocket } from '../netlink/socket.js'
 import { type NetnsRef, type OpenNetns, openNetns } from '../netns.js'
 import { RTM } from '../rtnetlink/verbs.js'
 import { Link, type LinkRef } from './link.js'
-import type { ChangeLink, CreateLink, VethPeer } from './link-options.js'
+import type { ChangeLink, ChangeOptions, CreateLink, VethPeer } from './link-options.js'
 import { afterCreation, altnamesRequest, changeRequest, createRequest, type ResolvedOptions } from './link-requests.js'
 import { namesIn, References } from './references.js'
 
@@ -25,7 +26,7 @@ const RANDOM_INDEX_TO = 0x3fffffff
 /** The verbs that creating is made of. */
 export interface LinkVerbs {
   get(ref: LinkRef): Promise<Link>
-  set(ref: LinkRef, changes: ChangeLink): Promise<void>
+  set(ref: LinkRef, changes: ChangeLink, options: Pick<ChangeOptions, 'verify'>): Promise<void>
   delete(ref: LinkRef, options: { ifExists: boolean }): Promise<void>
   addAltnames(ref: LinkRef, names: string[]): Promise<void>
   indexOf(ref: LinkRef): Promise<number>
@@ -165,6 +166,14 @@ function checkSteps(later: object | undefined, altnames: string[] | undefined): 
   if (altnames?.length) altnamesRequest('RTM_NEWLINKPROP', 1, altnames)
 }
 
+function checkPeerSteps(peer: VethPeer): void {
+  try {
+    checkSteps(peerAfterCreation(peer), peer.altnames)
+  } catch (error) {
+    throw prefixPath(error, 'peer')
+  }
+}
+
 function prepare(given: CreateLink, references: References): Prepared | { reason: unknown } {
   let netns: OpenNetns | undefined
   let peerNetns: OpenNetns | undefined
@@ -172,7 +181,7 @@ function prepare(given: CreateLink, references: References): Prepared | { reason
     const resolved = references.resolve(given)
     const { peer } = given as { peer?: VethPeer }
     checkSteps(afterCreation(resolved), given.altnames)
-    if (peer) checkSteps(peerAfterCreation(peer), peer.altnames)
+    if (peer) checkPeerSteps(peer)
     if (given.netns !== undefined) {
       netns = openNetns(given.netns)
       resolved.netnsFd = netns.fd
@@ -230,7 +239,7 @@ async function finish(
     const created = echoed ? new Link(echoed) : await links.get(resolved.index ?? (resolved.name as string))
     try {
       if (options.undo || stepsAfter(item)) options.cancel.throwIfGivenUp()
-      const link = await takeSteps(context, links, item, created)
+      const link = await takeSteps(context, links, item, created, options)
       if (wantsVerification(item.request, options.verify)) context.verify(item.request, await links.get(created.index))
       if (options.undo) options.cancel.throwIfGivenUp()
       return link
@@ -270,27 +279,40 @@ function stepsAfter(item: Prepared): boolean {
   )
 }
 
-async function takeSteps(context: CreationContext, links: LinkVerbs, item: Prepared, created: Link): Promise<Link> {
+async function takeSteps(
+  context: CreationContext,
+  links: LinkVerbs,
+  item: Prepared,
+  created: Link,
+  { verify }: CreationOptions
+): Promise<Link> {
   if (!stepsAfter(item)) return created
   const { given, resolved } = item
   const { peer } = given as { peer?: VethPeer }
   const later = afterCreation(resolved)
   const master = masterThere(given)
-  if (master) await links.set(created.index, { master })
-  if (later) await configure(links, created.index, later as ChangeLink)
+  if (master) await links.set(created.index, { master }, { verify })
+  if (later) await configure(links, created.index, later as ChangeLink, verify)
   if (given.altnames?.length) await links.addAltnames(created.index, given.altnames)
   const peerLater = peer && peerAfterCreation(peer)
-  if (peerLater && created.link !== undefined) await finishPeer(context, item, peer, peerLater, created.link)
+  if (peerLater && created.link !== undefined) {
+    await finishPeer(context, item, peer, peerLater, created.link, verify)
+  }
   return links.get(created.index)
 }
 
 /** Sets what was left. Older kernels bring a link up before they look at `afSpec`: the way up is a step of its own then. */
-async function configure(links: LinkVerbs, index: number, later: ChangeLink): Promise<void> {
+async function configure(
+  links: LinkVerbs,
+  index: number,
+  later: ChangeLink,
+  verify: boolean | undefined
+): Promise<void> {
   const { up, ...rest } = later
   const separate = later.afSpec !== undefined && up !== undefined
   const steps = separate ? [rest as ChangeLink, { up }] : [later]
   for (const step of steps) {
-    if (Object.values(step).some(value => value !== undefined)) await links.set(index, step)
+    if (Object.values(step).some(value => value !== undefined)) await links.set(index, step, { verify })
   }
 }
 
@@ -313,15 +335,18 @@ async function finishPeer(
   { peerNetns }: Prepared,
   peer: VethPeer,
   later: ChangeLink,
-  index: number
+  index: number,
+  verify: boolean | undefined
 ): Promise<void> {
   const other = peerNetns && (await context.open({ fd: peerNetns.fd }))
   try {
     const there = other?.links ?? context.links
     const { master, ...rest } = later
-    if (master !== undefined) await there.set(index, { master })
-    await configure(there, index, rest as ChangeLink)
+    if (master !== undefined) await there.set(index, { master }, { verify })
+    await configure(there, index, rest as ChangeLink, verify)
     if (peer.altnames?.length) await there.addAltnames(index, peer.altnames)
+  } catch (error) {
+    throw error instanceof LinkwrightError && error.path ? amend(error, { path: `peer.${error.path}` }) : error
   } finally {
     other?.close()
   }

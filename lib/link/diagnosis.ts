@@ -18,9 +18,8 @@ export async function diagnose(
   options: ResolvedOptions,
   link?: string | number
 ): Promise<string | undefined> {
-  if (error.extack) return undefined
+  if (error.extack || error.diagnosis) return undefined
   try {
-    if (error.code === 'EPERM') return 'this takes CAP_NET_ADMIN in the user namespace that owns the network namespace'
     const existing = link === undefined ? undefined : await source.get(link).catch(() => undefined)
     if (options.master) return await explainMaster(source, error, options.master, existing)
     const kind = options.kind ?? existing?.kind

@@ -5,13 +5,21 @@ import { encodeRequest } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import { neighbourMessage } from '../rtnetlink/neighbour.js'
-import { RTM, type Schema } from '../rtnetlink/verbs.js'
+import { RTM } from '../rtnetlink/verbs.js'
 import type { LinkRef } from './link.js'
 import type { Links } from './links.js'
+import { withOptions } from './option-paths.js'
 
-const schema = neighbourMessage as unknown as Schema
+const schema = withOptions(neighbourMessage, { ifindex: 'via' })
 
-/** A forwarding entry as it was when it was asked for. */
+/**
+ * A forwarding entry as it was when it was asked for.
+ *
+ * To add or delete it: `{ lladdr: it.lladdr, link: it.index, self: it.flags.self }`, and as it is `vlan`, `dst`, `port`,
+ * `vni`, `srcVni` and `nhId`; `ifindex` is `via`, `flags` has `sticky` and `extLearned`, and the `type` is `permanent` with
+ * `state.permanent`, `static` with `state.noarp`, or else `dynamic`. `toJSON()` is the kernel's view, which `add()` does not
+ * take.
+ */
 export class FdbEntry extends neighbourMessage.View {
   constructor(message: Message) {
     super(message.data, message.start, message.end)

@@ -1,5 +1,5 @@
 /** What links are created with and what can be changed, and its translation into rtnetlink attributes. */
-import type { In } from '../codec/attributes.js'
+import type { In, UnknownAttribute } from '../codec/attributes.js'
 import { invalidArgument, LinkwrightError } from '../errors.js'
 import type { CallOptions } from '../netlink/socket.js'
 import type { NetnsRef } from '../netns.js'
@@ -94,6 +94,11 @@ export interface VethPeer extends Omit<CreateCommon, 'netns'> {
   netns?: NetnsRef | undefined
 }
 
+interface UnknownData {
+  /** Attributes of the kind's own data that its table does not name: what `link.data.unknown` gave, to be sent again. */
+  unknownData?: UnknownAttribute[] | undefined
+}
+
 type KindSpecific<K extends KindName> = K extends 'veth'
   ? { peer?: VethPeer | undefined }
   : K extends 'vxlan'
@@ -109,14 +114,16 @@ type Lower<K extends KindName> = K extends 'macvlan' | 'macvtap' | 'vlan'
 export type CreateLink<K extends KindName = KindName> = K extends 'tun'
   ? never
   : K extends KindName
-    ? CreateCommon & KindSpecific<K> & Lower<K> & { kind: K }
+    ? CreateCommon & KindSpecific<K> & UnknownData & Lower<K> & { kind: K }
     : never
 
 /** Changes to a link; attributes of its kind need the `kind` beside them. */
 export type ChangeLink<K extends KindName = KindName> = LinkSettings & { name?: string | undefined } & (
     | { kind?: undefined }
     | (K extends KindName
-        ? { kind: K } & Omit<KindChange<K>, 'dev'> & (K extends 'vxlan' ? { dev?: LinkRef | undefined } : unknown)
+        ? { kind: K } & Omit<KindChange<K>, 'dev'> &
+            UnknownData &
+            (K extends 'vxlan' ? { dev?: LinkRef | undefined } : unknown)
         : never)
   )
 
@@ -145,9 +152,10 @@ const HANDLED = [
 ]
 
 /** What becomes of an option of every link. */
-const destinations: ReadonlyMap<string, 'attribute' | 'flag' | 'verb'> = new Map([
+const destinations: ReadonlyMap<string, 'attribute' | 'flag' | 'data' | 'verb'> = new Map([
   ...PLAIN.map(name => [name, 'attribute'] as const),
   ...FLAGS.map(name => [name, 'flag'] as const),
+  ['unknownData', 'data'] as const,
   ...HANDLED.map(name => [name, 'verb'] as const)
 ])
 
@@ -172,9 +180,9 @@ export function splitOptions(options: object): SplitOptions {
     if (value === undefined || (destination === 'verb' && !(key === 'dev' && !kind))) continue
     if (destination === 'attribute') attributes[key] = value
     else if (destination === 'flag') flags[key] = boolean(key, value)
-    else if (kind && Object.hasOwn(kind.data.table, key)) {
+    else if (kind && (destination === 'data' || Object.hasOwn(kind.data.table, key))) {
       data ??= {}
-      data[key] = value
+      data[destination === 'data' ? 'unknown' : key] = value
     } else throw unknownOption(key, kind)
   }
   if (kind && data) data = kind.complete?.(data) ?? data
@@ -206,10 +214,11 @@ function boolean(name: string, value: unknown): boolean {
 }
 
 function unknownOption(key: string, kind: LinkKind | undefined): Error {
-  const own = Object.entries(kind?.data.table ?? {}).filter(([, [, , options]]) => !options?.readOnly)
+  const writable = Object.entries(kind?.data.table ?? {}).filter(([, [, , options]]) => !options?.readOnly)
+  const own = [...writable.map(([name]) => name), 'unknownData']
   const common = ['name', 'index', 'link', 'master', 'port', 'netns', 'altnames', ...FLAGS, ...PLAIN]
   const allowed = kind
-    ? `an option of ${kind.name} links (${own.map(([name]) => name).join(', ')}) or of any link (${common.join(', ')})`
+    ? `an option of ${kind.name} links (${own.join(', ')}) or of any link (${common.join(', ')})`
     : `an option of any link (${common.join(', ')}); attributes of a kind need \`kind\` beside them`
   return invalidArgument(key, allowed, key)
 }

@@ -1,13 +1,26 @@
 /** Link options made into requests. References are ifindexes by now. */
 import { differences, type In } from '../codec/attributes.js'
+import { prefixPath } from '../codec/codec.js'
 import { invalidArgument } from '../errors.js'
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL } from '../netlink/constants.js'
 import { dataView, messagesIn } from '../netlink/framing.js'
 import { encodeRequest, type Request } from '../netlink/request.js'
 import { linkMessage } from '../rtnetlink/link.js'
-import { RTM, type RtnetlinkVerb, type Schema } from '../rtnetlink/verbs.js'
+import { RTM, type RtnetlinkVerb } from '../rtnetlink/verbs.js'
 import type { Link } from './link.js'
 import { type SplitOptions, splitOptions } from './link-options.js'
+import { withOptions } from './option-paths.js'
+
+const schema = withOptions(linkMessage, {
+  'linkinfo.kind': 'kind',
+  'linkinfo.data.peer.netnsFd': 'peer.netns',
+  'linkinfo.data.unknown': 'unknownData',
+  'linkinfo.data': '',
+  'linkinfo.portData': 'port',
+  propList: 'altnames',
+  altIfname: 'name',
+  netnsFd: 'netns'
+})
 
 /** Longest name that fits IFLA_IFNAME; longer ones are alternative names. */
 const IFNAME_MAX = 15
@@ -33,7 +46,7 @@ function linkRequest(
   value: object,
   options: { flags?: number; creating?: boolean; link?: string | number | undefined } = {}
 ): Request {
-  return encodeRequest(verb, RTM[verb], linkMessage as unknown as Schema, value, options)
+  return encodeRequest(verb, RTM[verb], schema, value, options)
 }
 
 /** Attributes that name a link in a request: ifindex in the header, or one of its names. */
@@ -117,12 +130,18 @@ function creationAttributes(
   if (kind) {
     let kindData = data
     if (options.dev !== undefined) kindData = { ...kindData, dev: options.dev }
-    if (options.peer) {
-      kindData = { ...kindData, peer: creationAttributes(options.peer, splitOptions(options.peer), true) }
-    }
+    if (options.peer) kindData = { ...kindData, peer: peerAttributes(options.peer) }
     value['linkinfo'] = { kind: kind.name, data: kindData }
   }
   return value
+}
+
+function peerAttributes(peer: ResolvedOptions): object {
+  try {
+    return creationAttributes(peer, splitOptions(peer), true)
+  } catch (error) {
+    throw prefixPath(error, 'peer')
+  }
 }
 
 /** RTM_NEWLINK on an existing link. Renaming needs the ifindex. */
@@ -179,7 +198,7 @@ export function altnamesRequest(
   return linkRequest(verb, { ...reference(ref), propList: names }, { flags, link: ref })
 }
 
-/** Paths of what was sent and is not what the link has now: the kernel ignored it or made something else of it. */
+/** Paths of attributes that were sent and that the link does not have: ignored, or made something else of. */
 export function notApplied(request: Request, link: Link): string[] {
   const data = dataView(request.bytes)
   const [message] = messagesIn(data)

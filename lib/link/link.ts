@@ -11,6 +11,11 @@ export type LinkOfKind<K extends KindName> = Link & { readonly kind: K; readonly
 /**
  * A link. Every attribute of the kernel is a getter (`name`, `index`, `mtu`, `address`, `master`, …), `undefined` where
  * the kernel did not send it; `toJSON()` gives all of them as a plain object. It does not change: ask again for news.
+ *
+ * What `toJSON()` gives is the kernel's view, not what `create()` takes: there the kind's attributes (`linkinfo.data`)
+ * stand beside the others, `flags.up` is `up`, `propList` is `altnames`, and what is read-only is refused. For a link like
+ * another, give what shall be the same: `{ kind: 'vlan', link: it.link, id: it.data.id, mtu: it.mtu }`. Attributes that
+ * have no name here, `it.unknown` and `it.data.unknown`, are given as `unknown` and `unknownData`.
  */
 export class Link extends linkMessage.View {
   constructor({ data, start, end, row }: Payload) {

@@ -1,5 +1,5 @@
 /** Verbs over links. */
-import { amend, invalidArgument, LinkwrightError } from '../errors.js'
+import { amend, calledBy, invalidArgument, LinkwrightError } from '../errors.js'
 import { kernelAtLeast } from '../kernel-release.js'
 import { Cancellation } from '../netlink/cancellation.js'
 import type { Message } from '../netlink/framing.js'
@@ -97,7 +97,7 @@ export class Links {
    */
   async create<K extends KindName>(options: CreateLink<K>, callOptions: ChangeOptions = {}): Promise<LinkOfKind<K>> {
     const [result] = await this.#create([options as CreateLink], callOptions, true)
-    if (result?.status !== 'fulfilled') throw result?.reason
+    if (result?.status !== 'fulfilled') throw calledBy(this.create, result?.reason)
     return result.value as LinkOfKind<K>
   }
 
@@ -109,7 +109,7 @@ export class Links {
     options: Iterable<CreateLink>,
     callOptions: ChangeOptions = {}
   ): Promise<PromiseSettledResult<Link>[]> {
-    return this.#create([...options], callOptions, false)
+    return await this.#create([...options], callOptions, false)
   }
 
   /**
@@ -161,7 +161,7 @@ export class Links {
   }
 
   /** Makes a link a port of a bridge, bond or VRF. */
-  async enslave(port: LinkRef, master: LinkRef, settings?: BridgePortSettings, options?: CallOptions): Promise<void> {
+  async enslave(port: LinkRef, master: LinkRef, settings?: BridgePortSettings, options?: ChangeOptions): Promise<void> {
     await this.set(port, settings ? { master, port: settings } : { master }, options)
   }
 
@@ -224,7 +224,7 @@ export class Links {
     condition: (link: Link | undefined) => boolean,
     options: WaitOptions = {}
   ): Promise<Link | undefined> {
-    return waitForLink(() => this.find(ref), condition, this.#netns, this.#socket, options)
+    return await waitForLink(() => this.find(ref), condition, this.#netns, this.#socket, options)
   }
 
   /** The ifindex that a reference stands for. */
@@ -233,7 +233,7 @@ export class Links {
     return typeof target === 'number' ? target : (await this.get(target, options)).index
   }
 
-  async #create(all: CreateLink[], options: ChangeOptions, undo: boolean): Promise<PromiseSettledResult<Link>[]> {
+  #create(all: CreateLink[], options: ChangeOptions, undo: boolean): Promise<PromiseSettledResult<Link>[]> {
     const context = {
       socket: this.#socket,
       links: this,
@@ -267,9 +267,10 @@ export class Links {
 function assertApplied(request: Request, link: Link): void {
   const ignored = notApplied(request, link)
   if (ignored.length === 0) return
+  const paths = ignored.map(attribute => request.schema?.optionOf?.(attribute) ?? attribute)
   throw new LinkwrightError(
-    `the kernel took the request for ${request.link} but did not apply ${ignored.join(', ')}` +
+    `the kernel took the request for ${request.link} but did not apply ${paths.join(', ')}` +
       (request.since && !kernelAtLeast(request.since) ? ` (Linux ${request.since} and later know it)` : ''),
-    { code: 'ERR_NOT_APPLIED', link: request.link, path: ignored[0], syscall: request.verb }
+    { code: 'ERR_NOT_APPLIED', link: request.link, path: paths[0], attribute: ignored[0], syscall: request.verb }
   )
 }

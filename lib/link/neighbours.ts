@@ -7,14 +7,20 @@ import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import type { IpFamily } from '../rtnetlink/family.js'
 import { neighbourMessage, type neighbourState } from '../rtnetlink/neighbour.js'
-import { RTM, type Schema } from '../rtnetlink/verbs.js'
+import { RTM } from '../rtnetlink/verbs.js'
 import { parsePrefix } from './ip-prefix.js'
 import type { LinkRef } from './link.js'
 import type { Links } from './links.js'
+import { withOptions } from './option-paths.js'
 
-const schema = neighbourMessage as unknown as Schema
+const schema = withOptions(neighbourMessage, { dst: 'address' })
 
-/** A neighbour as it was when it was asked for. */
+/**
+ * A neighbour as it was when it was asked for.
+ *
+ * To add or delete it: `{ address: it.dst, link: it.index }`, and as it is `lladdr`, `state` and `protocol`; `flags` has
+ * `proxy`, `router` and `extLearned`. `toJSON()` is the kernel's view, which `add()` does not take.
+ */
 export class Neighbour extends neighbourMessage.View {
   constructor(message: Message) {
     super(message.data, message.start, message.end)

@@ -9,12 +9,19 @@ import { checkKeys } from '../options.js'
 import type { scope } from '../rtnetlink/address.js'
 import { familyOf, type IpFamily } from '../rtnetlink/family.js'
 import { type NexthopIn, routeMessage, routeProtocol, type routeType } from '../rtnetlink/route.js'
-import { RTM, type Schema } from '../rtnetlink/verbs.js'
+import { RTM } from '../rtnetlink/verbs.js'
 import { addressBits, parsePrefix } from './ip-prefix.js'
 import type { LinkRef } from './link.js'
 import type { Links } from './links.js'
+import { withOptions } from './option-paths.js'
 
-const schema = routeMessage as unknown as Schema
+const schema = withOptions(routeMessage, {
+  dst: 'destination',
+  src: 'source',
+  oif: 'link',
+  shortTable: 'table',
+  multipath: 'nexthops'
+})
 const MAIN = 254
 /** RTM_F_CLONED: a cache entry, not a route that somebody made. */
 const SCOPES: Record<string, 'link' | 'host' | 'global' | 'nowhere'> = {
@@ -25,7 +32,13 @@ const SCOPES: Record<string, 'link' | 'host' | 'global' | 'nowhere'> = {
   anycast: 'link'
 }
 
-/** A route as it was when it was asked for. */
+/**
+ * A route as it was when it was asked for.
+ *
+ * To add or delete it: `{ destination: it.destination, link: it.oif, table: it.tableId }`, and as it is `gateway`, `via`,
+ * `prefsrc`, `priority`, `protocol`, `scope`, `tos`, `metrics`, `nhId` and `pref`; each of `multipath` is one of `nexthops`
+ * with its `index` as `link`. `toJSON()` is the kernel's view, which `add()` does not take.
+ */
 export class Route extends routeMessage.View {
   constructor(message: Message) {
     super(message.data, message.start, message.end)

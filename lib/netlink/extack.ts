@@ -54,6 +54,10 @@ const extendedAck = attributes({
   missingNest: [6, u32]
 })
 
+const EPERM = -1
+/** What rtnetlink, generic netlink and nfnetlink want before all else; they say no more than EPERM. */
+const NOT_PERMITTED = 'this takes CAP_NET_ADMIN in the user namespace that owns the network namespace'
+
 type ExtendedAck = InstanceType<typeof extendedAck.View>
 
 /** The extended-ACK attributes of an NLMSG_ERROR or NLMSG_DONE, if it has any. */
@@ -88,18 +92,21 @@ export function requestError(
   item: number | undefined
 ): LinkwrightError {
   const ack = message && extendedAckOf(message)
+  const attribute = ack && attributeOf(request, ack)
   return systemError({
     errno,
     syscall: request.verb,
     link: request.link,
     extack: ack?.message,
-    path: ack && pathOf(request, ack),
+    path: attribute && (request.schema?.optionOf?.(attribute) ?? attribute),
+    attribute,
     allowed: ack?.policy && allowedBy(ack.policy),
+    diagnosis: errno === EPERM && !ack?.message ? NOT_PERMITTED : undefined,
     item
   })
 }
 
-function pathOf(request: Request, ack: ExtendedAck): string | undefined {
+function attributeOf(request: Request, ack: ExtendedAck): string | undefined {
   const { schema } = request
   if (!schema) return undefined
   const data = dataView(request.bytes)

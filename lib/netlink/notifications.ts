@@ -2,9 +2,10 @@
 import { addon, type NativeDescriptors, type NativePoller } from '../addon.js'
 import { nativeError } from '../errors.js'
 import { type NetnsRef, withNetns } from '../netns.js'
-import { type Protocol, rtnetlink } from '../rtnetlink/verbs.js'
+import { rtnetlink } from '../rtnetlink/verbs.js'
 import { dataView, type Message, messagesIn } from './framing.js'
-import { trace, tracing } from './trace.js'
+import type { Protocol } from './protocol.js'
+import { traceReceived, tracing } from './trace.js'
 
 const ENOBUFS = -105
 const EMSGSIZE = -90
@@ -79,7 +80,7 @@ export class Notifications {
       }
       if (length < 0) throw nativeError({ errno: length, syscall: 'recvmsg' })
       const bytes = slab.subarray(0, length)
-      if (tracing()) trace('receive', this.protocol, 0, bytes.slice())
+      if (tracing()) traceReceived(this.protocol, 0, bytes.slice())
       handlers.messages([...messagesIn(dataView(bytes))])
     }
   }

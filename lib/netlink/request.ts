@@ -1,6 +1,7 @@
 /** One request, ready to be sent. */
+import { renamePath } from '../codec/codec.js'
+import type { Schema } from '../codec/message.js'
 import { Writer } from '../codec/writer.js'
-import type { Schema } from '../rtnetlink/verbs.js'
 import { NLM_F_REQUEST, NLMSG_HEADER } from './constants.js'
 
 export interface Request {
@@ -45,6 +46,8 @@ export function encodeRequest(
     finishHeader(writer, type, flags)
     const { since, uncertain } = writer
     return { verb, type, flags, bytes: writer.copy(), schema, link: options.link, since, uncertain }
+  } catch (error) {
+    throw schema.optionOf ? renamePath(error, schema.optionOf) : error
   } finally {
     writer.reset()
     spare = writer

@@ -3,16 +3,17 @@ import { setImmediate } from 'node:timers/promises'
 import { addon, type Exchange, type NativeNetlinkSocket, NOT_SENT, type PendingExchange } from '../addon.js'
 import { Block } from '../codec/block.js'
 import { hostLittleEndian } from '../codec/endian.js'
-import { closedError, invalidArgument, LinkwrightError, nativeError } from '../errors.js'
+import { calledBy, closedError, invalidArgument, LinkwrightError, nativeError } from '../errors.js'
 import { type NetnsRef, withNetns } from '../netns.js'
 import { checkKeys } from '../options.js'
-import { type Protocol, rtnetlink } from '../rtnetlink/verbs.js'
+import { rtnetlink } from '../rtnetlink/verbs.js'
 import { type CallOptions, Cancellation } from './cancellation.js'
 import { NLMSG_DONE, NLMSG_ERROR, NLMSG_HEADER } from './constants.js'
 import { requestError } from './extack.js'
 import { type Message, messagesIn, type Payload } from './framing.js'
+import type { Protocol } from './protocol.js'
 import type { Request } from './request.js'
-import { trace, tracing } from './trace.js'
+import { traceExchange, tracing } from './trace.js'
 
 export interface SocketOptions {
   /** Namespace to speak to; that of the process if left out. */
@@ -42,8 +43,7 @@ export class NetlinkSocket {
   #keepAlive = true
   #closed = false
 
-  /** @internal */
-  constructor(native: NativeNetlinkSocket, protocol: Protocol) {
+  private constructor(native: NativeNetlinkSocket, protocol: Protocol) {
     this.#native = native
     this.protocol = protocol
     leaks.register(this, native, this)
@@ -62,6 +62,11 @@ export class NetlinkSocket {
     } catch (error) {
       throw nativeError(error)
     }
+  }
+
+  /** @internal */
+  static adopt(native: NativeNetlinkSocket, protocol: Protocol): NetlinkSocket {
+    return new NetlinkSocket(native, protocol)
   }
 
   /** The address that the kernel gave to the socket (nl_pid). */
@@ -88,7 +93,7 @@ export class NetlinkSocket {
   async request(request: Request, options: CallOptions = {}): Promise<Message[]> {
     const [result] = await this.batch([request], options)
     if (!result) throw new Error('a batch of one has one result')
-    if (result.error !== undefined) throw result.error
+    if (result.error !== undefined) throw calledBy(this.request, result.error)
     return result.replies
   }
 
@@ -195,15 +200,13 @@ export class NetlinkSocket {
 
   async #run(bytes: Uint8Array, cancel: Cancellation, send: () => PendingExchange): Promise<Exchange> {
     cancel.throwIfGivenUp()
-    const traced = tracing()
+    // As they are now: raw bytes are the caller's to change.
+    const traced = tracing() ? new Uint8Array(bytes) : undefined
     const pending = send()
-    if (traced) trace('send', this.protocol, this.portId, bytes)
     const settle = cancel.watch(() => this.#native.cancel(pending.id))
     try {
       const exchange = await pending.result
-      if (traced) {
-        for (const buffer of exchange.replies) trace('receive', this.protocol, this.portId, new Uint8Array(buffer))
-      }
+      if (traced) traceExchange(this.protocol, this.portId, traced, exchange)
       return exchange
     } catch (error) {
       throw nativeError(error)
@@ -243,18 +246,23 @@ export class NetlinkSocket {
       }
     }
     const batch = requests.length > 1
-    return requests.map((request, item) => {
+    const results: BatchResult[] = []
+    // A loop, for each function here is one frame less of the caller's in the stack of an error.
+    for (let item = 0; item < requests.length; item++) {
       const status = exchange.status[item] ?? NOT_SENT
       const own = replies[item] as Message[]
-      if (status === 0) return { replies: own }
-      const givenUp = status === NOT_SENT || status === CANCELED ? cancel.givenUp : undefined
-      if (givenUp) return { replies: own, error: givenUp.reason }
-      if (this.#closed && (status === NOT_SENT || status === CANCELED)) {
-        return { replies: own, error: closedError('the netlink socket') }
+      const unsent = status === NOT_SENT || status === CANCELED
+      const givenUp = unsent ? cancel.givenUp : undefined
+      if (status === 0) results.push({ replies: own })
+      else if (givenUp) results.push({ replies: own, error: givenUp.reason })
+      else if (unsent && this.#closed) results.push({ replies: own, error: closedError('the netlink socket') })
+      else {
+        const errno = status === NOT_SENT ? CANCELED : status
+        const error = requestError(requests[item] as Request, errno, errors[item], batch ? item : undefined)
+        results.push({ replies: own, error })
       }
-      const errno = status === NOT_SENT ? CANCELED : status
-      return { replies: own, error: requestError(request, errno, errors[item], batch ? item : undefined) }
-    })
+    }
+    return results
   }
 }
 

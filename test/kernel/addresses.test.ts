@@ -4,7 +4,7 @@ import type { AddAddress } from '../../lib/index.js'
 import type { Parsed } from '../support/ip.js'
 import { test as base, type Namespace } from '../support/namespace.js'
 import { attributeIn } from '../support/raw-netlink.js'
-import { NLM_F_DUMP, traffic } from '../support/trace.js'
+import { isDump, NLM_F_DUMP, traffic } from '../support/trace.js'
 
 const RTM_GETADDR = 22
 const NLM_F_REQUEST = 1
@@ -62,11 +62,15 @@ const CASES: [title: string, options: Partial<AddAddress> & { address: string },
 
 describe('addresses.add', () => {
   test.for(CASES)('%s', async ([, options, expected], { link }) => {
+    const began = performance.now()
     await link.net.addresses.add({ link: 'a', ...options })
     const [address] = shown(link)
+    // Lifetimes run while we look, which takes a busy machine its time; whole seconds are rounded.
+    const passed = (performance.now() - began) / 1000 + 1
     for (const [key, value] of Object.entries(expected)) {
       if (key.endsWith('life_time') && (value as number) > 0) {
-        expect((value as number) - address[key], key).toBeOneOf([0, 1, 2])
+        expect((value as number) - address[key], key).toBeGreaterThanOrEqual(0)
+        expect((value as number) - address[key], key).toBeLessThanOrEqual(passed)
       } else expect(address[key], key).toEqual(value)
     }
   })
@@ -154,7 +158,10 @@ describe('addresses.list', () => {
   test('the filter by link is in the kernel', async ({ link: { net, tools } }) => {
     for (let at = 1; at < 20; at++) tools.ip(`address add 192.0.2.${at}/24 dev a`)
     tools.ip('address add 198.51.100.1/24 dev b')
-    const { received } = await traffic(() => net.addresses.list({ link: 'b' }))
-    expect(received.filter(message => message.type === 'RTM_NEWADDR')).toHaveLength(1)
+    const { sent, received } = await traffic(() => net.addresses.list({ link: 'b' }))
+    // What the kernel finds inconsistent is asked for again.
+    const dumps = sent.filter(isDump).length
+    expect(dumps).toBeGreaterThan(0)
+    expect(received.filter(message => message.type === 'RTM_NEWADDR')).toHaveLength(dumps)
   })
 })

@@ -163,7 +163,7 @@ describe('attributes of bridges with rules of their own', () => {
     expect(ns.tools.link('br0').linkinfo.info_data.mcast_hash_elasticity).toBe(16)
     await expect(
       ns.net.links.set('br0', { kind: 'bridge', mcastHashElasticity: 8 }, { verify: true })
-    ).rejects.toMatchObject({ code: 'ERR_NOT_APPLIED', path: 'linkinfo.data.mcastHashElasticity' })
+    ).rejects.toMatchObject({ code: 'ERR_NOT_APPLIED', path: 'mcastHashElasticity' })
   })
 
   test('boolean options that are not named stay as they are', async ({ ns }) => {
@@ -193,7 +193,7 @@ describe('attributes of bridges with rules of their own', () => {
     if (atLeast('6.18')) skip('this kernel knows them all')
     await expect(
       ns.net.links.create({ kind: 'bridge', name: 'br0', boolopt: { fdbLocalVlan0: true } }, { verify: true })
-    ).rejects.toMatchObject({ code: 'ERR_NOT_APPLIED', path: 'linkinfo.data.boolopt' })
+    ).rejects.toMatchObject({ code: 'ERR_NOT_APPLIED', path: 'boolopt' })
     expect(ns.tools.linkNames()).not.toContain('br0')
   })
 })

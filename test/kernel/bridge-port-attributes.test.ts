@@ -41,7 +41,7 @@ describeAttributes(
         port: settings,
         peer
       } as CreateLink<'veth'>)
-      await net.links.waitFor(name, link => link?.operstate === 'up', { timeout: 5000 })
+      await net.links.waitFor(name, link => link?.operstate === 'up', { timeout: 20_000 })
     },
     change: ({ net }, name, settings) => net.links.set(name, { port: settings }),
     ipType: 'type bridge_slave',

@@ -97,16 +97,19 @@ describe('state of a bridge', () => {
   })
 })
 
-/** A bridge that has learned an address on its port `a` from what the other end says when it comes up. */
+/** A bridge that has learned an address on its port `a` from what the other end says. */
 async function learn({ net, tools }: Namespace): Promise<void> {
   await net.links.create({ kind: 'bridge', name: 'br0', up: true, forwardDelay: 0 })
   await net.links.create({ kind: 'veth', name: 'a', master: 'br0', up: true, peer: { name: 'a-peer', up: true } })
   tools.ip('address add 192.0.2.9/24 dev a-peer')
   tools.ip('neighbour add 192.0.2.10 lladdr 02:00:00:00:00:10 dev a-peer')
+  // The kernel takes notice of the carrier in its own time, and a port learns nothing before.
+  await net.links.waitFor('a', link => link?.port?.state === 'forwarding', { timeout: 20_000 })
   tools.exec('bash', '-c', 'echo >/dev/udp/192.0.2.10/9')
+  await expect.poll(() => dynamicEntries({ tools }), { timeout: 20_000 }).not.toEqual([])
 }
 
-const dynamicEntries = ({ tools }: Namespace) =>
+const dynamicEntries = ({ tools }: Pick<Namespace, 'tools'>) =>
   tools.bridgeJson('fdb show br br0').filter(entry => entry.ifname === 'a' && entry.state === '')
 
 /** Without IPv6 nothing speaks unasked, and an address that was flushed is not learned again. */

@@ -112,6 +112,36 @@ describe('a master and settings as its port', () => {
   )
 })
 
+describe('verify is for what follows too', () => {
+  // Bridges never knew what to do with it, and say nothing.
+  const ignored = { learningSync: true }
+  const refusal = (path: string) => ({ code: 'ERR_NOT_APPLIED', path, attribute: 'linkinfo.portData.learningSync' })
+
+  test('of a creation', async ({ ns }) => {
+    await ns.net.links.create({ kind: 'bridge', name: 'br0' })
+    const options = { kind: 'ifb', name: 'p0', master: 'br0', port: ignored } as const
+    await expect(ns.net.links.create(options, { verify: true })).rejects.toMatchObject(refusal('port.learningSync'))
+    expect(ns.tools.linkNames()).not.toContain('p0')
+    expect((await ns.net.links.create(options)).name).toBe('p0')
+  })
+
+  test('of the creation of a peer', async ({ ns }) => {
+    await ns.net.links.create({ kind: 'bridge', name: 'br0' })
+    const options = { kind: 'veth', name: 'a', peer: { name: 'b', master: 'br0', port: ignored } } as const
+    const create = ns.net.links.create(options, { verify: true })
+    await expect(create).rejects.toMatchObject(refusal('peer.port.learningSync'))
+    expect(ns.tools.linkNames()).not.toContain('a')
+  })
+
+  test('of a change of master', async ({ ns }) => {
+    await ns.net.links.create({ kind: 'bridge', name: 'br0' })
+    await ns.net.links.create({ kind: 'ifb', name: 'p0' })
+    const enslave = ns.net.links.enslave('p0', 'br0', ignored, { verify: true })
+    await expect(enslave).rejects.toMatchObject(refusal('port.learningSync'))
+    expect(ns.tools.link('p0').master).toBeUndefined()
+  })
+})
+
 test('waitFor that is aborted at once rejects at once', async ({ ns }) => {
   const controller = new AbortController()
   const waiting = ns.net.links.waitFor('never', link => link !== undefined, { signal: controller.signal })

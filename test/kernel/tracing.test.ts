@@ -13,7 +13,11 @@ describe('diagnostics channels', () => {
     expect(sent[0]?.decode()).toMatchObject({ name: 'lo' })
     expect(Buffer.from(sent[0]?.bytes ?? []).includes('lo\0')).toBe(true)
     expect(received).toHaveLength(1)
-    expect(received[0]).toMatchObject({ type: 'RTM_NEWLINK', portId: ns.net.socket.portId })
+    const { sequence } = sent[0] ?? {}
+    expect(sequence).toBeGreaterThan(0)
+    expect(received[0]).toMatchObject({ type: 'RTM_NEWLINK', portId: ns.net.socket.portId, sequence })
+    const header = Buffer.from(sent[0]?.bytes ?? [])
+    expect([header.readUInt32LE(8), header.readUInt32LE(12)]).toEqual([sequence, ns.net.socket.portId])
     const { ifindex, mtu, link_type } = ns.tools.link('lo')
     expect(link_type).toBe('loopback')
     expect(received[0]?.decode()).toMatchObject({ index: ifindex, mtu, name: 'lo', flags: { loopback: true } })

@@ -26,6 +26,37 @@ describe('an unprivileged user', () => {
     })
   })
 
+  test('is told what every verb takes', ({ skip }) => {
+    if (!canRun(AS_NOBODY)) skip('setpriv does not work here')
+    const { stdout, stderr } = runScript(
+      `
+      const net = await lib.Netlink.open()
+      const lladdr = '02:00:00:00:00:01'
+      const attempts = {
+        'links.set': () => net.links.set('lo', { mtu: 1280 }),
+        'links.delete': () => net.links.delete('lo'),
+        'links.addAltnames': () => net.links.addAltnames('lo', ['other']),
+        'addresses.add': () => net.addresses.add({ address: '192.0.2.1/24', link: 'lo' }),
+        'addresses.delete': () => net.addresses.delete({ address: '192.0.2.1/24', link: 'lo' }),
+        'routes.add': () => net.routes.add({ destination: '198.51.100.0/24', link: 'lo' }),
+        'neighbours.add': () => net.neighbours.add({ address: '192.0.2.1', link: 'lo', lladdr }),
+        'fdb.add': () => net.fdb.add({ lladdr, link: 'lo' })
+      }
+      const said = {}
+      for (const [verb, attempt] of Object.entries(attempts)) {
+        const { code, diagnosis, message } = await attempt().catch(error => error)
+        said[verb] = { code, diagnosis, told: message.split(diagnosis).length - 1 }
+      }
+      console.log(JSON.stringify(said))
+      `,
+      { before: AS_NOBODY }
+    )
+    expect(stderr).toBe('')
+    for (const [verb, said] of Object.entries(JSON.parse(stdout))) {
+      expect(said, verb).toEqual({ code: 'EPERM', diagnosis: expect.stringMatching(/CAP_NET_ADMIN/), told: 1 })
+    }
+  })
+
   test('may not enter other namespaces', ({ ns, skip }) => {
     if (!canRun(AS_NOBODY)) skip('setpriv does not work here')
     const { stdout } = runScript(

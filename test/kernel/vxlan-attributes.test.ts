@@ -1,6 +1,6 @@
 /** Every IFLA_VXLAN_* that can be set. */
 import { expect } from 'vitest'
-import { type CreateLink, encodeRequest, type Link, type Schema } from '../../lib/index.js'
+import { type CreateLink, encodeRequest, type Link } from '../../lib/index.js'
 import { NLM_F_CREATE } from '../../lib/netlink/constants.js'
 import { vxlan } from '../../lib/rtnetlink/kinds/vxlan.js'
 import { linkMessage } from '../../lib/rtnetlink/link.js'
@@ -161,7 +161,7 @@ test('mcRoute has the number that the kernel knows it by', async ({ ns, skip }) 
   // Two bytes are against the kernel's policy for it; attributes that it does not know may have any.
   const data = { id: 8, dstPort: 4789, unknown: [{ type: vxlan.data.table.mcRoute[0], data: 'ffff' }] }
   const value = { name: 'b', linkinfo: { kind: 'vxlan', data } }
-  const request = encodeRequest('RTM_NEWLINK', 16, linkMessage as unknown as Schema, value, {
+  const request = encodeRequest('RTM_NEWLINK', 16, linkMessage, value, {
     flags: NLM_F_CREATE,
     creating: true
   })

@@ -93,7 +93,7 @@ export class FakeKernel {
   constructor() {
     const [own, theirs] = addon().unixPair(5)
     this.#fd = own
-    this.socket = new NetlinkSocket(addon().adoptNetlink(theirs), rtnetlink)
+    this.socket = NetlinkSocket.adopt(addon().adoptNetlink(theirs), rtnetlink)
   }
 
   /** The next datagram as it came, or undefined if none comes within `patience` milliseconds. */

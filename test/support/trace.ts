@@ -6,19 +6,22 @@ export interface Traffic<T> {
   result: T
   sent: TracedMessage[]
   received: TracedMessage[]
+  /** Both, in order. */
+  events: { direction: 'send' | 'receive'; message: TracedMessage }[]
 }
 
 /** Runs `action` and counts. A rejection is returned as the result. */
 export async function traffic<T>(action: () => Promise<T>): Promise<Traffic<T | Error>> {
-  const sent: TracedMessage[] = []
-  const received: TracedMessage[] = []
-  const onSend = (message: unknown) => sent.push(message as TracedMessage)
-  const onReceive = (message: unknown) => received.push(message as TracedMessage)
+  const events: Traffic<T>['events'] = []
+  const onSend = (message: unknown) => events.push({ direction: 'send', message: message as TracedMessage })
+  const onReceive = (message: unknown) => events.push({ direction: 'receive', message: message as TracedMessage })
   subscribe('linkwright:netlink:send', onSend)
   subscribe('linkwright:netlink:receive', onReceive)
   try {
     const result = await action().catch((error: Error) => error)
-    return { result, sent, received }
+    const those = (wanted: string) =>
+      events.filter(({ direction }) => direction === wanted).map(({ message }) => message)
+    return { result, sent: those('send'), received: those('receive'), events }
   } finally {
     unsubscribe('linkwright:netlink:send', onSend)
     unsubscribe('linkwright:netlink:receive', onReceive)

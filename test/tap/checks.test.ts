@@ -76,7 +76,7 @@ test.each([
 
 test.each([
   [5, 'port'],
-  [{ priority: 'high' }, 'linkinfo.portData.priority'],
+  [{ priority: 'high' }, 'port.priority'],
   [{ colour: 'blue' }, expect.stringContaining('colour')]
 ])('port settings that are wrong never cost a device: %j', async (port, path) => {
   ip(undefined, 'link', 'add', 'wrong-br', 'type', 'bridge')

@@ -2,7 +2,7 @@ import { closeSync, openSync, readlinkSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { addon } from '../../lib/addon.js'
-import { Descriptors } from '../../lib/index.js'
+import { Descriptors } from '../../lib/descriptors.js'
 import { openNetlink } from './support/devices.js'
 import { newFiles, openFiles } from './support/system.js'
 

@@ -25,6 +25,11 @@ export async function typed(net: Netlink): Promise<void> {
   // @ts-expect-error only at creation
   await net.links.set('v0', { kind: 'vlan', id: 5 })
 
+  await net.links.create({ kind: 'bridge', unknown: bridge.unknown, unknownData: bridge.data.unknown })
+  await net.links.set('br0', { kind: 'bridge', unknownData: bridge.data.unknown })
+  // @ts-expect-error they belong to a kind
+  await net.links.set('br0', { unknownData: bridge.data.unknown })
+
   const link: Link = await net.links.get('x')
   if (link.is('macvtap')) {
     const mode: 'private' | 'vepa' | 'bridge' | 'passthru' | 'source' | number | undefined = link.data.mode

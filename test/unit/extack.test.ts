@@ -2,12 +2,11 @@
 import { expect, it } from 'vitest'
 import '../../lib/rtnetlink/kinds/index.js'
 import type { LinkwrightError } from '../../lib/errors.js'
-import { createRequest } from '../../lib/link/link-requests.js'
+import { altnamesRequest, changeRequest, createRequest } from '../../lib/link/link-requests.js'
 import { requestError, warningOf } from '../../lib/netlink/extack.js'
 import { dataView, messagesIn } from '../../lib/netlink/framing.js'
 import { encodeRequest, type Request } from '../../lib/netlink/request.js'
 import { routeMessage } from '../../lib/rtnetlink/route.js'
-import type { Schema } from '../../lib/rtnetlink/verbs.js'
 import {
   ack,
   attr,
@@ -84,24 +83,49 @@ it('does not look for attributes that are not announced', () => {
 })
 
 it.each([
-  ['mtu', () => offsetOf(macvlan, attr(4, u32(1400)))],
-  ['name', () => offsetOf(macvlan, u16(8), u16(3), text('mv0'))],
-  ['linkinfo.kind', () => offsetOf(macvlan, u16(11), u16(1), Buffer.from('macvlan'))],
-  ['linkinfo.data.mode', () => offsetOf(macvlan, attr(1, u32(16)))],
-  ['linkinfo.data.macaddrs[0]', () => offsetOf(macvlan, u16(10), u16(4), Buffer.from('020000000001', 'hex'))],
-  ['linkinfo.data.macaddrs[1]', () => offsetOf(macvlan, u16(10), u16(4), Buffer.from('020000000002', 'hex'))],
+  ['mtu', 'mtu', () => offsetOf(macvlan, attr(4, u32(1400)))],
+  ['name', 'name', () => offsetOf(macvlan, u16(8), u16(3), text('mv0'))],
+  ['kind', 'linkinfo.kind', () => offsetOf(macvlan, u16(11), u16(1), Buffer.from('macvlan'))],
+  ['mode', 'linkinfo.data.mode', () => offsetOf(macvlan, attr(1, u32(16)))],
+  [
+    'macaddrs[0]',
+    'linkinfo.data.macaddrs[0]',
+    () => offsetOf(macvlan, u16(10), u16(4), Buffer.from('020000000001', 'hex'))
+  ],
+  [
+    'macaddrs[1]',
+    'linkinfo.data.macaddrs[1]',
+    () => offsetOf(macvlan, u16(10), u16(4), Buffer.from('020000000002', 'hex'))
+  ],
   // The list begins four bytes before its first element.
-  ['linkinfo.data.macaddrs', () => offsetOf(macvlan, u16(10), u16(4), Buffer.from('020000000001', 'hex')) - 4]
-])('makes a path of the offset: %s', (path, offset) => {
+  [
+    'macaddrs',
+    'linkinfo.data.macaddrs',
+    () => offsetOf(macvlan, u16(10), u16(4), Buffer.from('020000000001', 'hex')) - 4
+  ]
+])('makes a path of the offset: %s', (path, attribute, offset) => {
   const error = errorOf(macvlan, ack(received(macvlan), -22, attr(OFFS, u32(offset()))))
-  expect(error.path).toBe(path)
-  expect(error.message).toContain(`attribute ${path}`)
+  expect(error).toMatchObject({ path, attribute })
+  expect(error.message).toContain(
+    path === attribute ? `; attribute ${path}` : `; option ${path} (attribute ${attribute})`
+  )
 })
 
 it('makes a path through a veth peer', () => {
   const request = createRequest({ kind: 'veth', name: 'a', peer: { name: 'b', mtu: 70000 } }, false)
   const offset = offsetOf(request, attr(4, u32(70000)))
-  expect(errorOf(request, ack(received(request), -22, attr(OFFS, u32(offset)))).path).toBe('linkinfo.data.peer.mtu')
+  expect(errorOf(request, ack(received(request), -22, attr(OFFS, u32(offset)))).path).toBe('peer.mtu')
+})
+
+it("calls options what the caller calls them: a port's settings, data that no schema knows, alternative names", () => {
+  const pathAt = (request: Request, offset: number) =>
+    errorOf(request, ack(received(request), -22, attr(OFFS, u32(offset)))).path
+  const port = changeRequest(1, { port: { cost: 77 } })
+  expect(pathAt(port, offsetOf(port, attr(3, u32(77))))).toBe('port.cost')
+  const unknown = changeRequest(1, { kind: 'bridge', unknownData: [{ type: 200, data: 'deadbeef' }] })
+  expect(pathAt(unknown, offsetOf(unknown, Buffer.from('deadbeef', 'hex')) - 4)).toBe('attribute 200')
+  const altnames = altnamesRequest('RTM_NEWLINKPROP', 1, ['first', 'second'])
+  expect(pathAt(altnames, offsetOf(altnames, text('second')) - 4)).toBe('altnames[1]')
 })
 
 it('names an attribute that the schema does not know by its number', () => {
@@ -124,7 +148,7 @@ it('names what is missing, at the top and in a nest', () => {
   expect(errorOf(macvlan, inLinkinfo).path).toBe('linkinfo.portKind')
   const data = offsetOf(macvlan, attr(1, u32(16))) - 4
   const inData = ack(received(macvlan), -22, attr(MISS_TYPE, u32(7)), attr(MISS_NEST, u32(data)))
-  expect(errorOf(macvlan, inData).path).toBe('linkinfo.data.bcQueueLen')
+  expect(errorOf(macvlan, inData).path).toBe('bcQueueLen')
   expect(errorOf(macvlan, ack(received(macvlan), -22, attr(MISS_TYPE, u32(999)))).path).toBe('attribute 999')
 })
 
@@ -181,8 +205,7 @@ it('tells which item of a batch it was', () => {
 })
 
 it('knows the schema of other messages too', () => {
-  const schema = routeMessage as unknown as Schema
-  const request = encodeRequest('RTM_NEWROUTE', 24, schema, { dst: '192.0.2.0', metrics: { mtu: 7 } })
+  const request = encodeRequest('RTM_NEWROUTE', 24, routeMessage, { dst: '192.0.2.0', metrics: { mtu: 7 } })
   const offset = offsetOf(request, attr(2, u32(7)))
   expect(errorOf(request, ack(received(request), -22, attr(OFFS, u32(offset)))).path).toBe('metrics.mtu')
 })

@@ -5,7 +5,9 @@ import { attributes } from '../../lib/codec/attributes.js'
 import { u8 } from '../../lib/codec/integers.js'
 import { Writer } from '../../lib/codec/writer.js'
 import { LinkwrightError } from '../../lib/errors.js'
+import { Link } from '../../lib/link/link.js'
 import { changeRequest, createRequest } from '../../lib/link/link-requests.js'
+import { dataView, type Message, messagesIn } from '../../lib/netlink/framing.js'
 import { linkMessage } from '../../lib/rtnetlink/link.js'
 import { findLinkKind, linkKindNames } from '../../lib/rtnetlink/link-kind.js'
 import { routeMessage } from '../../lib/rtnetlink/route.js'
@@ -117,7 +119,7 @@ describe('every attribute of every kind', () => {
     )
   )('$kind $name is no option of any link', ({ kind, name }) => {
     const error = thrown(() => changeRequest(1, { kind, [name]: Symbol('wrong') }))
-    expect(error.path).toBe(`linkinfo.data.${name}`)
+    expect(error.path).toBe(name)
   })
 })
 
@@ -132,9 +134,33 @@ describe('links', () => {
     [{ kind: 'bridge', name: 'a name' }, 'name'],
     [{ kind: 'bridge', up: 1 }, 'up'],
     [{ kind: 'bridge', mode: 'bridge' }, 'mode'],
-    [{ kind: 'bridge', ageingTime: -1 }, 'linkinfo.data.ageingTime']
+    [{ kind: 'bridge', ageingTime: -1 }, 'ageingTime'],
+    [{ kind: 'bridge', unknownData: [{ type: 200, data: 'x' }] }, 'unknownData[0].data'],
+    [{ kind: 'veth', peer: { colour: 1 } }, 'peer.colour'],
+    [{ kind: 'veth', peer: { up: 1 } }, 'peer.up'],
+    [{ kind: 'veth', peer: { mtu: -1 } }, 'peer.mtu']
   ])('%j: %s', (options, path) => {
     expect(thrown(() => createRequest(options, false))).toMatchObject({ code: 'ERR_INVALID_ARG_VALUE', path })
+  })
+
+  it("attributes that no table names survive in a link and its kind's data, and are sent again", () => {
+    const unknown = [{ type: 200, data: 'beef' }]
+    const unknownData = [
+      { type: 201, data: '01' },
+      { type: 202, nested: true, data: '0400' }
+    ]
+    const sent = createRequest({ kind: 'bridge', name: 'br0', ageingTime: 5, unknown, unknownData }, false)
+    const { data, start, end } = messagesIn(dataView(sent.bytes))[0] as Message
+    const link = new Link({ data, start, end, row: -1 })
+    if (!link.is('bridge')) throw new Error('no bridge')
+    const { name, unknown: own, data: kindData } = link
+    const again = { kind: 'bridge', name, ageingTime: kindData.ageingTime, unknown: own, unknownData: kindData.unknown }
+    expect(kindData.unknown).toHaveLength(2)
+    expect(createRequest(again, false).bytes).toEqual(sent.bytes)
+  })
+
+  it('unknown attributes of a kind need the kind beside them', () => {
+    expect(thrown(() => changeRequest(1, { unknownData: [] })).path).toBe('unknownData')
   })
 
   it.each([[0], [-1], [1.5], [2 ** 31]])('%d is no ifindex', index => {
