@@ -1,6 +1,6 @@
 // Programs compiled and packages installed on the spot; nothing is built twice.
 import { existsSync, mkdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { bench, cache, peers } from './paths.mjs'
 import { run } from './process.mjs'
 
@@ -15,6 +15,17 @@ export async function compileC(name, sources, libraries) {
   mkdirSync(cache, { recursive: true })
   const units = files.filter(file => file.endsWith('.c'))
   await run('cc', ['-O2', '-Wall', '-Wextra', '-o', target, ...units, ...libraries.map(library => `-l${library}`)])
+  return target
+}
+
+/** A Node-API addon of one file in C, by the headers that come with this Node. */
+export async function compileAddon(name, source) {
+  const target = join(cache, name)
+  const file = join(bench, source)
+  if (isFresh(target, [file])) return target
+  mkdirSync(cache, { recursive: true })
+  const headers = join(dirname(process.execPath), '../include/node')
+  await run('cc', ['-O2', '-Wall', '-Wextra', '-shared', '-fPIC', `-I${headers}`, '-o', target, file])
   return target
 }
 

@@ -1,6 +1,7 @@
 // Child processes that can all be ended together, and whose failure says in one line what went wrong.
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 
 const exec = promisify(execFile)
@@ -49,6 +50,60 @@ export async function hold(command, args) {
   await Promise.race([once(child.stdout, 'data'), failed])
   failed.catch(() => {}) // from here on its end is wanted
   return child
+}
+
+/** A process that is spoken with in lines. */
+export class Conversation {
+  #child
+  #stderr = ''
+  #lines
+  #closed
+
+  constructor(command, args, options) {
+    this.#child = spawn(command, args, options)
+    children.add(this.#child)
+    this.#child.stderr.on('data', text => {
+      this.#stderr += text
+    })
+    this.#child.stdin.on('error', () => {}) // it ended, which the next answer tells
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()
+    this.#closed = new Promise(resolve => {
+      this.#child.once('error', resolve)
+      this.#child.once('close', code => resolve(code === 0 ? undefined : new Error(`ended with ${code}`)))
+    })
+    this.#closed.then(() => children.delete(this.#child))
+  }
+
+  get pid() {
+    return this.#child.pid
+  }
+
+  say(line) {
+    this.#child.stdin.write(`${line}\n`)
+  }
+
+  /** The next line; the reason, if there is none. */
+  async answer(timeout = 30_000) {
+    const late = setTimeout(() => this.kill(), timeout)
+    const { value, done } = await this.#lines.next()
+    clearTimeout(late)
+    if (!done) return value
+    const error = await this.#closed
+    throw new Error(
+      reason(this.#stderr) || (this.#child.killed ? `silent for ${timeout / 1000} s` : error?.message) || 'it ended'
+    )
+  }
+
+  /** Tells it that nothing more is wanted. */
+  endInput() {
+    this.#child.stdin.end()
+  }
+
+  /** Resolves when it has ended. */
+  kill() {
+    this.#child.kill('SIGKILL')
+    return this.#closed
+  }
 }
 
 export function killAll() {

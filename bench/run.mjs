@@ -2,21 +2,25 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { drawPlots } from './plots.mjs'
 import { killAll } from './process.mjs'
 import { endProgress, progress } from './progress.mjs'
 import { runSuite } from './runner.mjs'
 import { report } from './table.mjs'
 
 const USAGE = `usage: node bench/run.mjs <suite> [options]
-  suites: links
+  suites: links, frames
   --json FILE       write the rows as JSON
   --markdown        print Markdown tables
   --quick           smaller workloads
+  --plots DIR       draw the rows as SVG files
   --rounds N        alternating rounds (5; fewer are for trying things out, not for quoting)
-  --only a,b        these workloads
+  --only a,b        these workloads, by name or without the size
   --subjects a,b    these subjects, by name or short name; the limit always takes part`
 
-const suites = { links: () => import('./links/index.mjs') }
+const ROUNDS = 5
+
+const suites = { links: () => import('./links/index.mjs'), frames: () => import('./frames/index.mjs') }
 
 function fail(message) {
   console.error(message)
@@ -31,7 +35,8 @@ function parse() {
         json: { type: 'string' },
         markdown: { type: 'boolean', default: false },
         quick: { type: 'boolean', default: false },
-        rounds: { type: 'string', default: '5' },
+        plots: { type: 'string' },
+        rounds: { type: 'string' },
         only: { type: 'string' },
         subjects: { type: 'string' },
         help: { type: 'boolean', short: 'h', default: false }
@@ -42,16 +47,16 @@ function parse() {
   }
 }
 
-// The members of a list that were asked for by name or id; an unknown one ends the program.
+// The members of a list that were asked for by name, id or group; an unknown one ends the program.
 function choose(list, text, what) {
   if (text === undefined) return list
   const wanted = text.split(',').map(name => name.trim())
-  const known = name => list.some(member => [member.id, member.name].includes(name))
-  const unknown = wanted.filter(name => !known(name))
+  const namesOf = ({ id, name, group }) => [id, name, group].filter(Boolean)
+  const unknown = wanted.filter(name => !list.some(member => namesOf(member).includes(name)))
   if (unknown.length) {
     fail(`no such ${what}: ${unknown.join(', ')}; there are ${list.map(({ id, name }) => id ?? name).join(', ')}`)
   }
-  return list.filter(({ id, name, isLimit }) => isLimit || wanted.includes(id) || wanted.includes(name))
+  return list.filter(member => member.isLimit || namesOf(member).some(name => wanted.includes(name)))
 }
 
 const { values: options, positionals } = parse()
@@ -61,8 +66,6 @@ if (options.help) {
 }
 const [name, ...rest] = positionals
 if (!Object.hasOwn(suites, name ?? '') || rest.length) fail(USAGE)
-const rounds = Number(options.rounds)
-if (!Number.isInteger(rounds) || rounds < 1) fail('--rounds takes a whole number from 1')
 if (process.getuid() !== 0) fail('the benchmarks need root, for network namespaces of their own')
 
 for (const [signal, code] of [
@@ -76,6 +79,8 @@ for (const [signal, code] of [
 }
 
 const { suite } = await suites[name]()
+const rounds = Number(options.rounds ?? ((options.quick && suite.quickRounds) || ROUNDS))
+if (!Number.isInteger(rounds) || rounds < 1) fail('--rounds takes a whole number from 1')
 const workloads = choose(suite.workloads, options.only, 'workload')
 const subjects = choose(suite.subjects, options.subjects, 'subject')
 
@@ -88,6 +93,7 @@ try {
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, `${JSON.stringify(rows, null, 2)}\n`)
   }
+  if (options.plots) drawPlots(suite, rows, { directory: resolve(options.plots), rounds })
   // A peer may fail and the report says so; the limit and linkwright have to work.
   const vital = subjects.filter(subject => subject.isLimit || subject.isOurs).map(subject => subject.name)
   if (rows.some(row => row.error !== undefined && vital.includes(row.subject))) process.exitCode = 1

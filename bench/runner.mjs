@@ -56,45 +56,65 @@ function compareChecks(checks, results) {
 const tidy = number => Number(number.toPrecision(6))
 
 // The other figures of the samples (eventLoopDelayP99Ms, ...), each as its median.
-function extras(samples) {
-  const names = Object.keys(samples[0]).filter(name => name !== 'value' && typeof samples[0][name] === 'number')
+function extras(samples, isFigure) {
+  const names = Object.keys(samples[0]).filter(name => !isFigure(name) && typeof samples[0][name] === 'number')
   return Object.fromEntries(names.map(name => [name, tidy(median(samples.map(sample => sample[name])))]))
 }
 
-function row(workload, subject, result, limit) {
-  const identity = { workload: workload.name, subject: subject.name, unit: workload.unit }
+/**
+ * What a workload reports, a row a subject for each: most have one figure, the `value` of the sample. Metrics of one
+ * `figure` are drawn together, each in a `panel`.
+ */
+export function metricsOf({ name, unit, better, figure = name, title = name, panel, metrics }) {
+  return metrics ?? [{ name, key: 'value', unit, better, figure, title, panel }]
+}
+
+function row(metric, subject, result, limit, isFigure) {
+  const identity = { workload: metric.name, subject: subject.name, unit: metric.unit }
   const nothing = { median: null, spread: null, rounds: 0, ratioToLimit: null }
   if (result.skipped !== undefined) return { ...identity, ...nothing, skipped: result.skipped }
   if (result.error !== undefined) return { ...identity, ...nothing, error: result.error }
-  const values = result.samples.map(sample => sample.value)
+  const values = result.samples.map(sample => sample[metric.key])
   const middle = median(values)
-  const ratio = workload.better === 'higher' ? middle / limit : limit / middle
+  const ratio = metric.better === 'higher' ? middle / limit : limit / middle
   return {
     ...identity,
     median: tidy(middle),
     spread: tidy(interquartileRange(values)),
     rounds: values.length,
     ratioToLimit: Number.isFinite(ratio) ? tidy(ratio) : null,
-    better: workload.better,
+    better: metric.better,
     min: tidy(Math.min(...values)),
     max: tidy(Math.max(...values)),
-    ...extras(result.samples)
+    ...extras(result.samples, isFigure)
   }
+}
+
+// The rows of all metrics of one workload.
+function rowsOf(workload, subjects, resultOf) {
+  const metrics = metricsOf(workload)
+  const isFigure = name => metrics.some(metric => metric.key === name)
+  const limitResult = resultOf(subjects.find(subject => subject.isLimit))
+  const limitSamples = limitResult?.error === undefined ? (limitResult?.samples ?? []) : []
+  return metrics.flatMap(metric => {
+    const values = limitSamples.map(sample => sample[metric.key])
+    const limit = values.length ? median(values) : Number.NaN
+    return subjects.map(subject => row(metric, subject, resultOf(subject), limit, isFigure))
+  })
 }
 
 /** Measures the chosen workloads and subjects of a suite; returns the rows of the report. */
 export async function runSuite(suite, { workloads, subjects, rounds, quick, progress }) {
   progress('preparing the subjects')
-  const prepared = await prepareAll(subjects)
-  const entrants = [...prepared].filter(([, { command }]) => command)
+  const prepared = await prepareAll(subjects.filter(subject => workloads.some(each => takesPart(suite, subject, each))))
   const rows = []
   for (const workload of workloads) {
+    const present = subjects.filter(subject => takesPart(suite, subject, workload))
+    const entrants = present.map(subject => [subject, prepared.get(subject)]).filter(([, { command }]) => command)
     const results = await measureWorkload({ suite, workload, entrants, rounds, quick, progress })
-    const limitResult = results.get(subjects.find(subject => subject.isLimit))
-    const limit = limitResult?.error ? Number.NaN : median(limitResult.samples.map(sample => sample.value))
-    for (const subject of subjects) {
-      rows.push(row(workload, subject, results.get(subject) ?? prepared.get(subject), limit))
-    }
+    rows.push(...rowsOf(workload, present, subject => results.get(subject) ?? prepared.get(subject)))
   }
   return rows
 }
+
+const takesPart = (suite, subject, workload) => suite.takesPart?.(subject, workload) ?? true

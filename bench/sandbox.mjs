@@ -1,7 +1,7 @@
 // A network namespace of its own, held by a process that ends when its stdin closes, so also when this one dies.
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
-import { hold, run } from './process.mjs'
+import { Conversation, hold, run } from './process.mjs'
 
 // sysfs shows the links of the namespace in which it was mounted.
 const INSIDE = 'mount -t sysfs sysfs /sys && echo ready && exec cat'
@@ -19,9 +19,26 @@ export class Sandbox {
     return new Sandbox(await hold('unshare', [...isolated, 'sh', '-c', INSIDE]))
   }
 
+  /** What the processes of other namespaces call it by. */
+  get pid() {
+    return this.#holder.pid
+  }
+
+  /** A file as it is seen inside. */
+  path = inside => `/proc/${this.pid}/root${inside}`
+
+  #enter = (command, args) => [
+    'nsenter',
+    [`--net=/proc/${this.pid}/ns/net`, `--mount=/proc/${this.pid}/ns/mnt`, '--', command, ...args]
+  ]
+
   run(command, args, options) {
-    const { pid } = this.#holder
-    return run('nsenter', [`--net=/proc/${pid}/ns/net`, `--mount=/proc/${pid}/ns/mnt`, '--', command, ...args], options)
+    return run(...this.#enter(command, args), options)
+  }
+
+  /** A process inside to speak with; its pid is the command's own. */
+  converse(command, args, options) {
+    return new Conversation(...this.#enter(command, args), options)
   }
 
   async close() {

@@ -1,40 +1,42 @@
 // The report for people: a plain table or a Markdown one per workload.
 import { readFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
+import { metricsOf } from './runner.mjs'
 
-const HEAD = ['subject', 'median', 'IQR', 'unit', 'of the limit', 'loop p99']
+const HEAD = ['subject', 'median', 'IQR', 'unit', 'of the limit']
 
 const digits = number => (number >= 100 ? 0 : number >= 10 ? 1 : 2)
 
-const figure = number =>
+export const figure = number =>
   number.toLocaleString('en', { minimumFractionDigits: digits(number), maximumFractionDigits: digits(number) })
 
 // Small ratios keep two digits: 0.0075x, not 0.01x.
-const multiple = ratio => `${ratio < 0.1 ? Number(ratio.toPrecision(2)) : ratio.toFixed(2)}x`
+export const multiple = ratio => `${ratio < 0.1 ? Number(ratio.toPrecision(2)) : ratio.toFixed(2)}x`
 
-function cells(row) {
+function cells(row, columns) {
   const reason = row.skipped !== undefined ? `skipped: ${row.skipped}` : row.error && `error: ${row.error}`
   if (reason) return [row.subject, reason]
   const ratio = row.ratioToLimit === null ? '-' : multiple(row.ratioToLimit)
-  const delay = row.eventLoopDelayP99Ms === undefined ? '' : `${figure(row.eventLoopDelayP99Ms)} ms`
-  return [row.subject, figure(row.median), figure(row.spread), row.unit, ratio, delay]
+  const further = columns.map(({ cell }) => cell(row))
+  return [row.subject, figure(row.median), figure(row.spread), row.unit, ratio, ...further]
 }
 
 const isText = column => column === 0 || column === 3
 
 function plain(lines) {
-  const whole = lines.filter(line => line.length === HEAD.length)
-  const widths = HEAD.map((_, column) => Math.max(...whole.map(line => line[column].length)))
+  const [head] = lines
+  const whole = lines.filter(line => line.length === head.length)
+  const widths = head.map((_, column) => Math.max(...whole.map(line => line[column].length)))
   widths[0] = Math.max(...lines.map(line => line[0].length))
   const pad = (text, column) => (isText(column) ? text.padEnd(widths[column]) : text.padStart(widths[column]))
-  const print = line => (line.length === HEAD.length ? line.map(pad) : [pad(line[0], 0), line[1]]).join('  ').trimEnd()
+  const print = line => (line.length === head.length ? line.map(pad) : [pad(line[0], 0), line[1]]).join('  ').trimEnd()
   return lines.map(print)
 }
 
 function markdown([head, ...body]) {
   const rule = head.map((_, column) => (isText(column) ? '---' : '---:'))
   const escaped = text => text.replaceAll('|', '\\|')
-  const full = line => [...line, ...Array(HEAD.length - line.length).fill('')]
+  const full = line => [...line, ...Array(head.length - line.length).fill('')]
   return [head, rule, ...body].map(line => `| ${full(line).map(escaped).join(' | ')} |`)
 }
 
@@ -46,11 +48,13 @@ function machine() {
 export function report(suite, rows, { rounds, quick, asMarkdown }) {
   const lines = [`${suite.name}: ${rounds} alternating rounds${quick ? ' (quick)' : ''}; ${machine()}`]
   const format = asMarkdown ? markdown : plain
-  for (const workload of suite.workloads) {
-    const own = rows.filter(row => row.workload === workload.name)
+  const { columns } = suite
+  const head = [...HEAD, ...columns.map(column => column.head)]
+  for (const metric of suite.workloads.flatMap(metricsOf)) {
+    const own = rows.filter(row => row.workload === metric.name)
     if (!own.length) continue
-    const title = `${workload.name} (${workload.better} is better)`
-    lines.push('', asMarkdown ? `### ${title}\n` : title, ...format([HEAD, ...own.map(cells)]))
+    const title = `${metric.name} (${metric.better} is better)`
+    lines.push('', asMarkdown ? `### ${title}\n` : title, ...format([head, ...own.map(row => cells(row, columns))]))
   }
   return lines.join('\n')
 }

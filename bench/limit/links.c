@@ -154,13 +154,6 @@ static void run(struct rtnl* rtnl, const char* workload, unsigned count, const c
   printf("{\"value\":%.9g,\"unit\":\"%s\",\"check\":\"%s\"}\n", value, unit, check);
 }
 
-static unsigned number(const char* text) {
-  char* end;
-  unsigned long value = strtoul(text, &end, 10);
-  if (!*text || *end || !value || value > 1000000) die_of(EINVAL, text);
-  return (unsigned)value;
-}
-
 int main(int argc, char** argv) {
   struct rtnl rtnl = rtnl_open();
   if (argc == 2 && !strcmp(argv[1], "clear")) {

@@ -5,25 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { MESSAGE_ROOM = 512 };
-
-void die_of(int error, const char* what) {
-  fprintf(stderr, "limit: %s: %s\n", what, error ? strerror(error) : "unexpected");
-  exit(1);
-}
-
-void die(const char* what) {
-  die_of(errno, what);
-}
-
-double now_seconds(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
-}
 
 struct rtnl rtnl_open(void) {
   struct rtnl rtnl = {.seq = 1};

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "program.h"
+
 enum { RECEIVE_SIZE = 64 * 1024 };
 
 struct rtnl {
@@ -24,10 +26,6 @@ struct batch {
 };
 
 typedef void (*rtnl_each)(const struct nlmsghdr* message, void* context);
-
-_Noreturn void die(const char* what);                // for the reason in errno
-_Noreturn void die_of(int error, const char* what);  // 0: no system call is to blame
-double now_seconds(void);
 
 struct rtnl rtnl_open(void);
 void rtnl_close(struct rtnl* rtnl);

@@ -1,6 +1,7 @@
 // The `links` suite: creating, finding and listing links over rtnetlink.
 
 import { Sandbox } from '../sandbox.mjs'
+import { figure } from '../table.mjs'
 import { WARM_UPS } from './measure.mjs'
 import { compileLimit, subjects } from './subjects.mjs'
 import { workloads } from './workloads.mjs'
@@ -70,4 +71,11 @@ async function open(workload, { quick }) {
   }
 }
 
-export const suite = { name: 'links', workloads, subjects, open }
+const columns = [
+  {
+    head: 'loop p99',
+    cell: ({ eventLoopDelayP99Ms: delay }) => (delay === undefined ? '' : `${figure(delay)} ms`)
+  }
+]
+
+export const suite = { name: 'links', workloads, subjects, columns, open }

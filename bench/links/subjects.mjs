@@ -5,7 +5,15 @@ import { compileC, compileGo, installPackage } from '../build.mjs'
 import { bench } from '../paths.mjs'
 import { run } from '../process.mjs'
 
-const SOURCES = ['limit/links.c', 'limit/topology.c', 'limit/rtnl.c', 'limit/topology.h', 'limit/rtnl.h']
+const SOURCES = [
+  'limit/links.c',
+  'limit/topology.c',
+  'limit/rtnl.c',
+  'limit/program.c',
+  'limit/topology.h',
+  'limit/rtnl.h',
+  'limit/program.h'
+]
 
 export const compileLimit = () => compileC('links-limit', SOURCES, ['mnl'])
 
