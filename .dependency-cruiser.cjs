@@ -9,7 +9,10 @@ const floors = [
   { name: 'netlink', path: '^lib/netlink/' },
   { name: 'schemas', path: '^lib/rtnetlink/' },
   { name: 'codec', path: '^lib/codec/' },
-  { name: 'errors, namespaces, the addon', path: '^lib/(errors|netns|addon|kernel-release|options|descriptors|readiness)\\.ts$' }
+  {
+    name: 'errors, namespaces, the addon',
+    path: '^lib/(errors|netns|addon|kernel-release|options|descriptors|readiness)\\.ts$'
+  }
 ]
 
 const upwards = floors.flatMap((floor, level) =>

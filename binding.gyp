@@ -18,7 +18,7 @@
       "ldflags": ["-Wl,-z,nodelete", "-Wl,-Bsymbolic"],
       "conditions": [
         ["sanitize!=''", {
-          "cflags_cc": ["-fsanitize=<(sanitize)", "-fno-omit-frame-pointer", "-g", "-O1"],
+          "cflags_cc": ["-fsanitize=<(sanitize)", "-fno-omit-frame-pointer", "-g", "-O0"],
           "ldflags": ["-fsanitize=<(sanitize)"]
         }]
       ]

@@ -1,6 +1,20 @@
 /** Native netlink for Node.js: bridges, macvtap in every mode, TAP and macvtap descriptors. */
 import './rtnetlink/kinds/index.js'
 
+export type { ByteSource } from './capture/byte-source.js'
+export { Capture, type CaptureCounters, type CaptureOptions } from './capture/capture.js'
+export type {
+  CapturedFrames,
+  CapturedInterface,
+  FrameDetails,
+  FrameDirection,
+  InterfaceCounters,
+  InterfaceOptions
+} from './capture/captured-interface.js'
+export type { RecordedInterface } from './capture/decoder.js'
+export { LINKTYPE, type LinkTypeName } from './capture/link-types.js'
+export { type CapturedPacket, readCapture } from './capture/read.js'
+export { ReplayCounters, type ReplayOptions, replay } from './capture/replay.js'
 export { ip, ipv4, ipv6, mac } from './codec/addresses.js'
 export type {
   AttributeEntry,
@@ -16,17 +30,63 @@ export { AttributesView, attributes, choice, listOf } from './codec/attributes.j
 export type { AnyCodec, Codec, Located } from './codec/codec.js'
 export { bitset, enumeration, maskedBits } from './codec/enumeration.js'
 export { be16, be32, be64, bool, bool32, flag, s8, s16, s32, s64, u8, u16, u32, u64 } from './codec/integers.js'
-export { type MessageSchema, message } from './codec/message.js'
+export { type MessageSchema, message, type Schema } from './codec/message.js'
 export { bytes, string } from './codec/strings.js'
 export type { StructCodec } from './codec/struct.js'
 export { arrayOf, padding, struct } from './codec/struct.js'
 export type { Writer } from './codec/writer.js'
-export { Descriptors } from './descriptors.js'
+export type { Descriptors } from './descriptors.js'
 export { LinkwrightError, type LinkwrightErrorDetails } from './errors.js'
+export type { PortOptions, PortSource } from './forward/attachment.js'
+export type { Drops, PortCounters, PortCounts } from './forward/counters.js'
+export { ForwardedPort, type PortEvents, type PortState } from './forward/forwarded-port.js'
+export type { CloseOptions, ForwardOptions, PortGiven } from './forward/forwarder.js'
+export { PacketPort, type PacketPortOptions } from './forward/packet-port.js'
+export { Pipe, type PipeOptions } from './forward/pipe.js'
+export { type Layer, Port } from './forward/port.js'
+export { type BufferOptions, SocketPort, type SocketPortFaults, type SocketPortOptions } from './forward/socket-port.js'
+export {
+  type Flooding,
+  type Station,
+  Switch,
+  type SwitchOptions,
+  SwitchPort,
+  type SwitchPortOptions,
+  type SwitchPortSettings
+} from './forward/switch.js'
+export type { TunnelOptions, UdpEndpoint } from './forward/udp-endpoints.js'
+export { UdpPort, type UdpPortOptions } from './forward/udp-port.js'
+export {
+  type UnixDatagramOptions,
+  type UnixListenOptions,
+  UnixPort,
+  type UnixPortOptions
+} from './forward/unix-port.js'
+export { VxlanPort, type VxlanPortOptions } from './forward/vxlan-port.js'
 export { type BatchOptions as FrameBatchOptions, FrameBatch } from './frames/batch.js'
 export type { FrameCounters } from './frames/counters.js'
+export {
+  completeChecksums,
+  mergeFrames,
+  type OffloadOptions,
+  type Progress,
+  type ReceiverOffloads,
+  segmentFrames
+} from './frames/offload.js'
+export { ipv4Number, ipv4Text, macAt, macNumber, macText } from './frames/packet/addresses.js'
+export { ArpView } from './frames/packet/arp.js'
+export { internetChecksum, updatedChecksum } from './frames/packet/checksum.js'
+export { EthernetView, etherType } from './frames/packet/ethernet.js'
+export { IcmpView } from './frames/packet/icmp.js'
+export { Ipv4View } from './frames/packet/ipv4.js'
+export { Ipv6View } from './frames/packet/ipv6.js'
+export { ETHERTYPE, IPPROTO, TCP_FLAG } from './frames/packet/numbers.js'
+export { PacketView } from './frames/packet/packet.js'
+export { TcpView } from './frames/packet/tcp.js'
+export { UdpView } from './frames/packet/udp.js'
 export { DROP, FLOOD, FrameQueue, type FramesOptions, type Mirror, REFUSED } from './frames/queue.js'
 export { frameStream, frameWebStreams } from './frames/streams.js'
+export { type GsoType, VNET_HEADER_SIZE, VnetHeader } from './frames/vnet-header.js'
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
 export { type AddFdbEntry, type Fdb, FdbEntry, type FdbFilter } from './link/fdb.js'
 export { Link, type LinkOfKind, type LinkRef } from './link/link.js'
@@ -44,6 +104,7 @@ export { Netlink } from './link/netlink.js'
 export { type AddRoute, Route, type RouteFilter, type RouteNexthop, type Routes } from './link/routes.js'
 export type { WaitOptions } from './link/wait.js'
 export type { Message, Payload } from './netlink/framing.js'
+export type { Protocol } from './netlink/protocol.js'
 export { encodeRequest, type Request } from './netlink/request.js'
 export {
   type BatchOptions,
@@ -69,11 +130,12 @@ export {
 } from './rtnetlink/link-kind.js'
 export { neighbourMessage } from './rtnetlink/neighbour.js'
 export { Nexthop, type NexthopIn, routeMessage } from './rtnetlink/route.js'
-export { type Protocol, RTM, rtnetlink, type Schema } from './rtnetlink/verbs.js'
+export { RTM, rtnetlink } from './rtnetlink/verbs.js'
 export { FdServer, FdSocket, type Received, receiveFds, type SignalOptions, sendFds } from './tap/fd-socket.js'
 export { Macvtap, type MacvtapOptions } from './tap/macvtap.js'
+export { type OffloadFinding, type OffloadProbe, type ProbedOffload, probeOffloads } from './tap/offload-probe.js'
 export type { QueueDescription } from './tap/queue-device.js'
-export type { Offloads, QueueOptions } from './tap/queue-options.js'
+export type { OffloadPreset, Offloads, QueueOptions } from './tap/queue-options.js'
 export { Tap, type TapOptions } from './tap/tap.js'
 export { Tun } from './tap/tun.js'
 export type { TunOptions } from './tap/tun-options.js'

@@ -34,6 +34,7 @@ static Napi::Object Register(Napi::Env env, Napi::Object exports) {
   RegisterNetns(environment, exports);
   RegisterOffload(environment, exports);
   RegisterPoller(environment, exports);
+  RegisterSocketPorts(environment, exports);
   RegisterTun(environment, exports);
   RegisterUnixSocket(environment, exports);
   Export<Statistics>(exports, "statistics");

@@ -18,6 +18,7 @@ void RegisterNetlinkSocket(const std::shared_ptr<Environment>& environment, Napi
 void RegisterNetns(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterOffload(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterPoller(const std::shared_ptr<Environment>& environment, Napi::Object exports);
+void RegisterSocketPorts(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterTun(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterUnixSocket(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 

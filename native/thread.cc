@@ -4,6 +4,7 @@
 
 #include <csignal>
 #include <memory>
+#include <string>
 #include <utility>
 
 namespace linkwright {
@@ -12,15 +13,24 @@ namespace {
 // Only virtual memory; musl's default of 128 KiB would be small for the sanitizers.
 constexpr size_t kStackBytes = size_t{512} * 1024;
 
+// With the NUL.
+constexpr size_t kLongestName = 16;
+constexpr char kName[] = "linkwright";
+
+struct Start {
+  std::string name;
+  std::function<void()> body;
+};
+
 void* Trampoline(void* argument) {
-  const std::unique_ptr<std::function<void()>> body(static_cast<std::function<void()>*>(argument));
-  pthread_setname_np(pthread_self(), "linkwright");
-  (*body)();
+  const std::unique_ptr<Start> start(static_cast<Start*>(argument));
+  pthread_setname_np(pthread_self(), start->name.c_str());
+  start->body();
   return nullptr;
 }
 
 // std::thread would end the process when there are no threads left: exceptions are off.
-bool Create(std::function<void()> body, int detach_state, pthread_t* thread) {
+bool Create(const char* name, std::function<void()> body, int detach_state, pthread_t* thread) {
   pthread_attr_t attributes;
   if (pthread_attr_init(&attributes) != 0) return false;
   pthread_attr_setstacksize(&attributes, kStackBytes);
@@ -31,7 +41,9 @@ bool Create(std::function<void()> body, int detach_state, pthread_t* thread) {
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  auto owned = std::make_unique<std::function<void()>>(std::move(body));
+  auto owned = std::make_unique<Start>();
+  owned->name = std::string(name).substr(0, kLongestName - 1);
+  owned->body = std::move(body);
   const bool started = pthread_create(thread, &attributes, Trampoline, owned.get()) == 0;
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   pthread_attr_destroy(&attributes);
@@ -43,14 +55,26 @@ bool Create(std::function<void()> body, int detach_state, pthread_t* thread) {
 
 bool StartThread(std::function<void()> body) {
   pthread_t thread;
-  return Create(std::move(body), PTHREAD_CREATE_DETACHED, &thread);
+  return Create(kName, std::move(body), PTHREAD_CREATE_DETACHED, &thread);
 }
 
 bool RunOnThread(std::function<void()> body) {
   pthread_t thread;
-  if (!Create(std::move(body), PTHREAD_CREATE_JOINABLE, &thread)) return false;
+  if (!Create(kName, std::move(body), PTHREAD_CREATE_JOINABLE, &thread)) return false;
   pthread_join(thread, nullptr);
   return true;
+}
+
+bool Thread::Start(const char* name, std::function<void()> body) {
+  pthread_t thread;
+  if (!Create(name, std::move(body), PTHREAD_CREATE_JOINABLE, &thread)) return false;
+  thread_ = thread;
+  return true;
+}
+
+void Thread::Join() {
+  if (thread_) pthread_join(*thread_, nullptr);
+  thread_.reset();
 }
 
 }  // namespace linkwright

@@ -2,11 +2,9 @@
 // synchronous.
 
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
-#include <cstddef>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -14,6 +12,7 @@
 #include "arguments.h"
 #include "bindings.h"
 #include "fd.h"
+#include "unix_address.h"
 
 namespace linkwright {
 namespace {
@@ -40,17 +39,6 @@ Napi::Value NumberOrAgain(Napi::Env env, ssize_t result, const char* syscall) {
   return Throw(env, LastFailure(syscall));
 }
 
-/** Length of the address; 0 when the path is too long. A leading NUL means the abstract namespace, as ever.
- */
-socklen_t FillAddress(const std::string& path, sockaddr_un* address) {
-  *address = {};
-  address->sun_family = AF_UNIX;
-  const bool abstract = !path.empty() && path[0] == '\0';
-  if (path.empty() || path.size() + (abstract ? 0 : 1) > sizeof(address->sun_path)) return 0;
-  std::memcpy(address->sun_path, path.data(), path.size());
-  return static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + (abstract ? 0 : 1));
-}
-
 /** A stream socket that has been bound or connected to a path. */
 Napi::Value OpenStream(const Napi::CallbackInfo& info, bool listening) {
   Arguments arguments(info.Env());
@@ -59,7 +47,7 @@ Napi::Value OpenStream(const Napi::CallbackInfo& info, bool listening) {
   if (!abstract && path.find('\0') != std::string::npos) arguments.Reject("\"path\" must not contain NUL");
   if (arguments.Failed()) return {};
   sockaddr_un address;
-  const socklen_t length = FillAddress(path, &address);
+  const socklen_t length = FillUnixAddress(path, &address);
   const char* const syscall = listening ? "bind" : "connect";
   if (length == 0) return Throw(info.Env(), {path.empty() ? EINVAL : ENAMETOOLONG, syscall});
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | kFlags, 0));

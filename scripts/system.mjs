@@ -35,7 +35,6 @@ const PACKAGES = {
   'g++': 'g++',
   gcc: 'gcc',
   python3: 'python3-minimal',
-  clang: 'clang',
   'clang-format': 'clang-format',
   'clang-tidy': 'clang-tidy',
   ip: 'iproute2',
@@ -62,7 +61,7 @@ const PACKAGES = {
 export const FEATURES = {
   build: ['make', 'g++', 'python3'],
   headers: ['gcc', '/usr/include/linux/netlink.h', '/usr/include/libmnl/libmnl.h'],
-  sanitize: ['clang', 'g++', 'gcc'],
+  sanitize: ['g++', 'gcc'],
   lint: ['clang-format', 'clang-tidy'],
   network: ['ip', 'bridge', 'tc', 'unshare', 'nsenter'],
   nftables: ['nft'],

@@ -71,14 +71,18 @@ export class FrameQueue {
   /** Why it is of no use any more. */
   #gone: LinkwrightError | undefined
 
-  /** @internal Use `device.frames()` or {@link FrameQueue.duplicate}. */
-  constructor(fd: number, vnetHeaderSize: number, source: FrameSource, descriptors?: NativeDescriptors) {
+  private constructor(fd: number, vnetHeaderSize: number, source: FrameSource, descriptors?: NativeDescriptors) {
     this.#fd = fd
     this.#source = source
     this.#descriptors = descriptors
     if (descriptors) leaks.register(this, { descriptors, name: source.name }, this)
     this.vnetHeaderSize = vnetHeaderSize
     this.#native = addon().createFrameQueue(fd, vnetHeaderSize, this.counters.slots)
+  }
+
+  /** @internal Of a device, which closes it before its descriptor. */
+  static of(fd: number, vnetHeaderSize: number, source: FrameSource): FrameQueue {
+    return new FrameQueue(fd, vnetHeaderSize, source)
   }
 
   /**

@@ -15,9 +15,9 @@ import { afterCreation, altnamesRequest, changeRequest, createRequest, type Reso
 import { namesIn, References } from './references.js'
 
 /** Links per exchange: the next is encoded while the kernel makes these, and the event loop turns in between. */
-const CHUNK = 32
+const CHUNK = 64
 /** Exchanges under way at a time: more than the engine puts into one round, so that it never waits for us. */
-const IN_FLIGHT = 8
+const IN_FLIGHT = 4
 
 /** Ifindexes that nobody picks by accident, for links whose name the kernel chooses and does not tell. */
 const RANDOM_INDEX_FROM = 0x10000

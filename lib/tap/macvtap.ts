@@ -17,6 +17,7 @@ import {
   onePlace,
   signal as signalCheck
 } from './checks.js'
+import { resolveOffloads } from './offload-presets.js'
 import { type Place, placeOf } from './place.js'
 import { QueueDevice } from './queue-device.js'
 import { QUEUE_CHECKS, type QueueOptions, queueIoctls, vnetFlag } from './queue-options.js'
@@ -83,7 +84,7 @@ export class Macvtap extends QueueDevice {
     checkOptions(options, CHECKS)
     onePlace(options)
     const { netns, net, node = {}, signal, queues = 1 } = options
-    const ioctls = queueIoctls({ ...options, sndbuf: options.sndbuf ?? SNDBUF })
+    const ioctls = queueIoctls({ ...(await resolveOffloads(options)), sndbuf: options.sndbuf ?? SNDBUF })
     const flags = IFF.TAP | IFF.NO_PI | vnetFlag(options.vnetHeader) | (queues > 1 ? IFF.MULTI_QUEUE : 0)
     const { uid = -1, gid = -1, mode = -1 } = node
     signal?.throwIfAborted()
@@ -103,6 +104,11 @@ export class Macvtap extends QueueDevice {
       await Promise.all([descriptors?.close(), place.held?.close()])
       throw nativeError(error)
     }
+  }
+
+  /** @internal */
+  override get place(): Place {
+    return this.#place
   }
 
   override release(): number[] {

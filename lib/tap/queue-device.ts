@@ -5,7 +5,9 @@ import { closedError, LinkwrightError, nativeError } from '../errors.js'
 import { FrameQueue, type FrameSource } from '../frames/queue.js'
 import { checkKeys } from '../options.js'
 import { vnetHeaderSize as checkSize } from './checks.js'
-import { type Offloads, offloadMask } from './queue-options.js'
+import { presetOffloads } from './offload-presets.js'
+import type { Place } from './place.js'
+import { type OffloadPreset, type Offloads, offloadMask, QUEUE_CHECKS } from './queue-options.js'
 import { IFF } from './tun-constants.js'
 
 /** What a descriptor says of itself (TUNGETIFF and friends). */
@@ -37,14 +39,16 @@ export abstract class QueueDevice {
   #closing: Promise<void> | undefined
   #released = false
 
-  /** @internal */
-  constructor(descriptors: NativeDescriptors, name: string, index: number, vnetHeaderSize: number) {
+  protected constructor(descriptors: NativeDescriptors, name: string, index: number, vnetHeaderSize: number) {
     this.descriptors = descriptors
     this.#vnetHeaderSize = vnetHeaderSize
     this.#name = name
     this.index = index
     leaks.register(this, { descriptors, name, what: this.constructor.name }, this)
   }
+
+  /** @internal The namespace that it was opened in; its descriptor is closed with the device. */
+  abstract get place(): Place
 
   /** The name that the device was opened with. */
   get name(): string {
@@ -85,7 +89,7 @@ export abstract class QueueDevice {
     const fd = this.queue(queue)
     const open = this.#frames.get(queue)
     if (open && !open.closed) return open
-    const frames = new FrameQueue(fd, this.#vnetHeaderSize, this.frameSource())
+    const frames = FrameQueue.of(fd, this.#vnetHeaderSize, this.frameSource())
     this.#frames.set(queue, frames)
     return frames
   }
@@ -107,8 +111,11 @@ export abstract class QueueDevice {
   }
 
   /** What the reader can take from now on. Device-wide, and kept by a persistent device. */
-  async setOffloads(offloads: Offloads): Promise<void> {
-    await this.ioctl('TUNSETOFFLOAD', offloadMask(offloads))
+  async setOffloads(offloads: Offloads | OffloadPreset): Promise<void> {
+    this.assertOpen()
+    QUEUE_CHECKS.offloads(offloads, 'offloads')
+    const resolved = typeof offloads === 'string' ? await presetOffloads(offloads) : offloads
+    await this.ioctl('TUNSETOFFLOAD', offloadMask(resolved))
   }
 
   /** Size of the virtio-net header in bytes, from 10 to 64. Device-wide on TUN and TAP, of each queue on macvtap. */

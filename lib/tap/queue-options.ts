@@ -22,6 +22,13 @@ export interface Offloads {
   udpTunnelGsoCsum?: boolean | undefined
 }
 
+/**
+ * Offloads by a word. `auto`: those that this kernel was proved to get right (`probeOffloads()`), and none where that may
+ * not be tried; the first device of a process waits 0.2 s for it. `csum`: checksums only. `tso`: TCP segments as well.
+ * `full`: UDP segments too, which Linux 6.2 and later know. `off`: none, which is also what a device begins with.
+ */
+export type OffloadPreset = 'auto' | 'off' | 'csum' | 'tso' | 'full'
+
 export interface QueueOptions {
   /** Queues to open, each a descriptor of its own; 1 by default, at most 256. */
   queues?: number | undefined
@@ -30,11 +37,24 @@ export interface QueueOptions {
    * size from 10 to 64: 12 (with the number of buffers), 20 (with a hash), 24 (with tunnel offloads). Off by default.
    */
   vnetHeader?: boolean | number | undefined
-  offloads?: Offloads | undefined
+  /** What the reader takes: one by one, or by a word. */
+  offloads?: Offloads | OffloadPreset | undefined
   /** Byte order of the virtio-net header; that of the machine by default. */
   vnetEndian?: 'little' | 'big' | undefined
   /** Bytes that may wait in the kernel on the way from the descriptor to the stack (TUNSETSNDBUF). */
   sndbuf?: number | undefined
+}
+
+/** The same after words were looked up. */
+export type ResolvedOptions<T extends QueueOptions> = Omit<T, 'offloads'> & { offloads?: Offloads | undefined }
+
+const TSO: Offloads = { csum: true, tso4: true, tso6: true, tsoEcn: true }
+/** What the words stand for, but for the one that depends on the kernel. */
+export const OFFLOAD_PRESETS: Readonly<Record<Exclude<OffloadPreset, 'auto'>, Offloads>> = {
+  off: {},
+  csum: { csum: true },
+  tso: TSO,
+  full: { ...TSO, uso4: true, uso6: true }
 }
 
 const OFFLOADS: Record<keyof Offloads, number> = {
@@ -81,7 +101,12 @@ export const QUEUE_CHECKS: Record<keyof QueueOptions, Check> = {
     else if (typeof value !== 'boolean')
       throw invalidArgument(path, 'true, false, or a size from 10 to 64 bytes', value)
   },
-  offloads: value => offloadMask(value as Offloads),
+  offloads: (value, path) => {
+    if (typeof value !== 'string') offloadMask(value as Offloads)
+    else if (value !== 'auto' && !Object.hasOwn(OFFLOAD_PRESETS, value)) {
+      throw invalidArgument(path, `auto, ${Object.keys(OFFLOAD_PRESETS).join(', ')}, or single offloads`, value)
+    }
+  },
   vnetEndian: (value, path) => {
     if (value !== 'little' && value !== 'big') throw invalidArgument(path, "'little' or 'big'", value)
   },
@@ -89,15 +114,17 @@ export const QUEUE_CHECKS: Record<keyof QueueOptions, Check> = {
 }
 
 /** The ioctls for a fresh descriptor, in the order that the kernel wants them. The options were checked. */
-export function queueIoctls(options: QueueOptions): [TunIoctl, number][] {
+export function queueIoctls(options: ResolvedOptions<QueueOptions>): [TunIoctl, number][] {
   const { vnetHeader, offloads, vnetEndian, sndbuf } = options
-  if (!vnetHeader && (offloads || vnetEndian)) {
-    throw invalidArgument('vnetHeader', 'true or a size (offloads and vnetEndian need the header)', vnetHeader)
-  }
+  if (!vnetHeader && ((offloads && offloadMask(offloads) !== 0) || vnetEndian)) throw needsHeader(vnetHeader)
   const ioctls: [TunIoctl, number][] = []
   if (typeof vnetHeader === 'number') ioctls.push(['TUNSETVNETHDRSZ', vnetHeader])
   if (vnetEndian) ioctls.push([vnetEndian === 'little' ? 'TUNSETVNETLE' : 'TUNSETVNETBE', 1])
   if (offloads) ioctls.push(['TUNSETOFFLOAD', offloadMask(offloads)])
   if (sndbuf !== undefined) ioctls.push(['TUNSETSNDBUF', sndbuf])
   return ioctls
+}
+
+export function needsHeader(vnetHeader: unknown): Error {
+  return invalidArgument('vnetHeader', 'true or a size (offloads and vnetEndian need the header)', vnetHeader)
 }

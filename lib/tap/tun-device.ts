@@ -1,11 +1,12 @@
 /** TUN and TAP devices: /dev/net/tun, see Documentation/networking/tuntap.rst. */
-import { addon, type TunIoctl } from '../addon.js'
+import { addon, type NativeDescriptors, type TunIoctl } from '../addon.js'
 import { LinkwrightError, nativeError } from '../errors.js'
 import type { Link } from '../link/link.js'
 import { Netlink } from '../link/netlink.js'
 import { type NetnsRef, withNetns } from '../netns.js'
 import * as check from './checks.js'
 import { diagnoseTun } from './diagnosis.js'
+import { resolveOffloads } from './offload-presets.js'
 import { type Place, placeOf } from './place.js'
 import { QueueDevice } from './queue-device.js'
 import { checkQueues, QUEUE_CHECKS, queueIoctls, vnetFlag } from './queue-options.js'
@@ -22,7 +23,7 @@ import {
 
 /** What was opened, before there is an object for it. */
 export interface OpenedTun {
-  descriptors: ConstructorParameters<typeof TunDevice>[0]
+  descriptors: NativeDescriptors
   name: string
   index: number
   netns: NetnsRef | undefined
@@ -44,7 +45,7 @@ export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): P
     (options.napi ? IFF.NAPI : 0) |
     (options.napiFrags ? IFF.NAPI_FRAGS : 0) |
     (options.carrier === false ? IFF.NO_CARRIER : 0)
-  const ioctls = [...queueIoctls(options), ...deviceIoctls(options)]
+  const ioctls = [...queueIoctls(await resolveOffloads(options)), ...deviceIoctls(options)]
   const owner = ownerIoctls(options)
   const withoutIpv6 = !(options.ipv6 ?? options.master === undefined)
   // What a device has that may be there already is noted before it is changed, so that comes later.
@@ -125,11 +126,15 @@ export class TunDevice extends QueueDevice {
   readonly netns: NetnsRef | undefined
   readonly #opened: OpenedTun
 
-  /** @internal */
-  constructor(descriptors: QueueDevice['descriptors'], opened: OpenedTun) {
+  protected constructor(descriptors: NativeDescriptors, opened: OpenedTun) {
     super(descriptors, opened.name, opened.index, opened.vnetHeaderSize)
     this.netns = opened.netns
     this.#opened = opened
+  }
+
+  /** @internal */
+  override get place(): Place {
+    return this.#opened.place
   }
 
   override release(): number[] {

@@ -1,55 +1,13 @@
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <vector>
 
+#include "forward/frame_buffer.h"
 #include "offload/offload.h"
 
 namespace linkwright {
-
-/** A frame in memory of a FrameBuffer: kHeadroom bytes before `data` are free to be overwritten. */
-struct Frame {
-  uint8_t* data = nullptr;
-  uint32_t length = 0;
-  VnetHeader header;
-};
-
-/** What one thread reads into: a slab, packed with frames that live until the next Clear(). */
-class FrameBuffer {
- public:
-  static constexpr size_t kFrames = 64;
-  static constexpr size_t kHeadroom = 128;
-  static constexpr size_t kLargestFrame = 65'536 + 64;
-  static constexpr size_t kBytes = size_t{512} * 1024;
-
-  void Clear() {
-    used_ = 0;
-    count_ = 0;
-  }
-  /** Where the next frame may be read to, with room for kLargestFrame bytes; null when there is no room for one. */
-  uint8_t* Reserve() {
-    if (count_ == kFrames || used_ + kHeadroom + kLargestFrame > kBytes) return nullptr;
-    return memory_.get() + used_ + kHeadroom;
-  }
-  /** Keeps a frame that lies `skip` bytes (a header that was stripped) into what was reserved. */
-  void Commit(size_t skip, size_t length, const VnetHeader& header) {
-    frames_[count_++] = {memory_.get() + used_ + kHeadroom + skip, static_cast<uint32_t>(length), header};
-    // Frames begin at a cache line each.
-    used_ += (kHeadroom + skip + length + 63) & ~size_t{63};
-  }
-  const Frame* frames() const { return frames_.data(); }
-  Frame* frames() { return frames_.data(); }
-  size_t count() const { return count_; }
-
- private:
-  std::unique_ptr<uint8_t[]> memory_{new uint8_t[kBytes]};
-  std::array<Frame, kFrames> frames_;
-  size_t used_ = 0;
-  size_t count_ = 0;
-};
 
 /** What became of frames given to a port. */
 struct Sent {
@@ -58,28 +16,68 @@ struct Sent {
   int error = 0;
 };
 
+/** What an errno of a port means for those who go on forwarding. */
+enum class Trouble : uint8_t {
+  /** There is no room now: wait for POLLOUT, or drop. */
+  kLater,
+  /** That frame is refused and no other: drop it and go on with the next. */
+  kFrame,
+  /** Nobody is there at the moment (the link is down, the peer unreachable): drop, and try again with later
+     frames. */
+  kDown,
+  /** Never again (the device was deleted, the connection closed): the port is given up. */
+  kGone
+};
+
+/** What an errno of read(), write(), send() or recv() usually means. */
+Trouble JudgeError(int error);
+
 /**
- * Where frames come from and go to. Plain POSIX, no JavaScript. Receive() is called by one thread a queue, Send() by any
- * number of threads at a time.
+ * Where frames come from and go to. Plain POSIX, no JavaScript: it is used by the forwarder's threads.
+ * Receive() is called by one thread a queue, and always the same; Send() by any number of threads at a time.
+ *
+ * JavaScript gets it wrapped: a function of the addon that opens a port returns PortObject::New()
+ * (port_object.h), and a class that extends `Port` of lib/forward/port.ts is what people see.
+ *
+ * It is destroyed when no thread uses it any more, on a thread where that may block.
  */
 class Port {
  public:
+  Port() = default;
+  Port(const Port&) = delete;
+  Port& operator=(const Port&) = delete;
   virtual ~Port() = default;
 
-  /** A non-blocking descriptor to poll for each queue. */
+  /**
+   * A non-blocking descriptor for each queue, at least one and always the same: polled for POLLIN before
+   * Receive(), and for POLLOUT after Send() with that queue (modulo their number) said EAGAIN.
+   */
   virtual const std::vector<int>& queues() const = 0;
-  /** Reads until the buffer is full or nothing is there. 0, or the errno that will not go away (EBADFD: deleted). */
+  /**
+   * Reads until the buffer is full or nothing is there. When it is full this is called again before the
+   * descriptor is polled, so a port may keep frames for the next call in memory of its own.
+   *
+   * @return 0, or an errno that Judge() knows; what was read before is in the buffer
+   */
   virtual int Receive(size_t queue, FrameBuffer* into) = 0;
   /**
-   * Writes frames in order. They are as offloads() says: NeedsWork() is false for each. Does not block: EAGAIN in the
-   * result means later.
+   * Writes frames in order. They are as offloads() and largest() say: NeedsWork() is false for each. Does not
+   * block: EAGAIN in the result means later.
    *
-   * @param queue a hint: the same flow comes with the same number
+   * @param queue a hint, possibly above the number of queues: the same flow comes with the same number
    */
   virtual Sent Send(size_t queue, const Frame* frames, size_t count) = 0;
-  /** What it takes besides finished frames. */
+  /** What it takes besides finished frames. Always the same. */
   virtual Offloads offloads() const = 0;
   virtual Layer layer() const = 0;
+  /** Bytes of the longest frame that it takes, or of the longest segment of a super-frame. Always the same.
+   */
+  virtual size_t largest() const { return FrameBuffer::kLargestFrame; }
+  /** 0, or why it will never work again, where reading and writing do not tell. May block: for other threads.
+   */
+  virtual int Check() const { return 0; }
+  /** What an errno of Send() or Receive() means. */
+  virtual Trouble Judge(int error) const { return JudgeError(error); }
 };
 
 }  // namespace linkwright

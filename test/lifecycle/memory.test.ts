@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { runProgram } from '../support/program.js'
 
 test('forgotten sockets and devices are closed, with a warning each', async () => {
-  const { code, stdout, stderr } = await runProgram('collected', { nodeArgs: ['--expose-gc'] })
+  const { code, stdout, stderr } = await runProgram('collected', { nodeArgs: ['--expose-gc'], leaks: true })
   expect(code, stderr).toBe(0)
   const { opened, left, warnings, links } = JSON.parse(stdout)
   expect(opened).toBe(10)
@@ -13,6 +13,6 @@ test('forgotten sockets and devices are closed, with a warning each', async () =
 })
 
 test('views keep the memory that they look at', async () => {
-  const { code, stdout, stderr } = await runProgram('pressure', { nodeArgs: ['--expose-gc'] })
+  const { code, stdout, stderr } = await runProgram('pressure', { nodeArgs: ['--expose-gc'], leaks: true })
   expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'whole\n', stderr: '' })
 })
