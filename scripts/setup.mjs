@@ -4,7 +4,7 @@
  * Does only what is missing or out of date.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -44,7 +44,8 @@ if (system) {
 }
 const binary = 'build/Release/linkwright.node'
 if (newest('native', 'binding.gyp') > newest(binary))
-  run('npx', ['--no-install', 'node-gyp', existsSync(at('build/Makefile')) ? 'build' : 'rebuild'])
+  // Configured each time: the list of sources is part of that.
+  run('npx', ['--no-install', 'node-gyp', 'configure', 'build', '--jobs=max'])
 if (newest('lib', 'tsconfig.json', 'tsconfig.build.json', 'scripts/kinds.mjs') > newest('dist')) {
   run(process.execPath, ['scripts/kinds.mjs'])
   run('npx', ['--no-install', 'tsc', '-p', 'tsconfig.build.json'])

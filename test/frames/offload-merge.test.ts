@@ -334,6 +334,17 @@ describe('room', () => {
     { frames: 500, bytes: 10_000 },
     { frames: 500, bytes: 12_345 }
   ])('for $frames frames, $bytes bytes: nothing is lost', layout => {
+    expect(throughBatchesOf(layout)).toEqual(hex(mixed).sort())
+  })
+
+  test('for any number of bytes', () => {
+    for (let bytes = 1100; bytes < 6000; bytes += 47) {
+      expect(throughBatchesOf({ frames: 100, bytes })).toEqual(hex(mixed).sort())
+    }
+  })
+
+  /** What is left of the frames after they were merged into small batches, and split again. */
+  function throughBatchesOf(layout: { frames: number; bytes: number }): string[] {
     const from = batchOf(mixed)
     const back = new FrameBatch({ frames: 500, bytes: 1 << 20 })
     const into = new FrameBatch({ ...layout, room: 1054, vnetHeaderSize: 12, headroom: 6 })
@@ -342,8 +353,8 @@ describe('room', () => {
       done = mergeFrames(from, into, { after: done })
       expect(segmentFrames(into, back)).toMatchObject({ refused: 0 })
     }
-    expect(hex(back).sort()).toEqual(hex(mixed).sort())
-  })
+    return hex(back).sort()
+  }
 
   test('frames are added behind those that are there', () => {
     const into = new FrameBatch({ frames: 3, vnetHeaderSize: 10 })
