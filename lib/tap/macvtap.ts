@@ -20,7 +20,7 @@ import {
 import { resolveOffloads } from './offload-presets.js'
 import { type Place, placeOf } from './place.js'
 import { QueueDevice } from './queue-device.js'
-import { QUEUE_CHECKS, type QueueOptions, queueIoctls, vnetFlag } from './queue-options.js'
+import { checkHeader, QUEUE_CHECKS, type QueueOptions, queueIoctls, vnetFlag } from './queue-options.js'
 import { IFF } from './tun-constants.js'
 
 export interface MacvtapOptions extends QueueOptions {
@@ -84,13 +84,15 @@ export class Macvtap extends QueueDevice {
     checkOptions(options, CHECKS)
     onePlace(options)
     const { netns, net, node = {}, signal, queues = 1 } = options
-    const ioctls = queueIoctls({ ...(await resolveOffloads(options)), sndbuf: options.sndbuf ?? SNDBUF })
+    checkHeader(options)
     const flags = IFF.TAP | IFF.NO_PI | vnetFlag(options.vnetHeader) | (queues > 1 ? IFF.MULTI_QUEUE : 0)
     const { uid = -1, gid = -1, mode = -1 } = node
     signal?.throwIfAborted()
+    // Before anything is waited for: what names the namespace may mean another one afterwards.
     const place = await placeOf(netns, net)
     let descriptors: MacvtapOpened['descriptors'] | undefined
     try {
+      const ioctls = queueIoctls({ ...(await resolveOffloads(options)), sndbuf: options.sndbuf ?? SNDBUF })
       const found = await findMacvtap(link, place.netns, net, signal)
       const opening = { ...found, flags, queues, ioctls, uid, gid, mode }
       const opened = await openNative(opening, place.netns)

@@ -1,7 +1,6 @@
 /** Offloads by a word. */
 import { probeOffloads } from './offload-probe.js'
 import {
-  needsHeader,
   OFFLOAD_PRESETS,
   type OffloadPreset,
   type Offloads,
@@ -20,10 +19,9 @@ export async function presetOffloads(preset: OffloadPreset): Promise<Offloads> {
   }
 }
 
-/** Options, which were checked, with the offloads that a word stands for. */
+/** Options, which were checked, with the offloads that a word stands for. Never rejects. */
 export async function resolveOffloads<T extends QueueOptions>(options: T): Promise<ResolvedOptions<T>> {
   const { offloads, ...rest } = options
   if (typeof offloads !== 'string') return { ...rest, offloads }
-  if (offloads !== 'off' && !options.vnetHeader) throw needsHeader(options.vnetHeader)
   return { ...rest, offloads: await presetOffloads(offloads) }
 }

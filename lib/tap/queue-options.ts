@@ -116,7 +116,6 @@ export const QUEUE_CHECKS: Record<keyof QueueOptions, Check> = {
 /** The ioctls for a fresh descriptor, in the order that the kernel wants them. The options were checked. */
 export function queueIoctls(options: ResolvedOptions<QueueOptions>): [TunIoctl, number][] {
   const { vnetHeader, offloads, vnetEndian, sndbuf } = options
-  if (!vnetHeader && ((offloads && offloadMask(offloads) !== 0) || vnetEndian)) throw needsHeader(vnetHeader)
   const ioctls: [TunIoctl, number][] = []
   if (typeof vnetHeader === 'number') ioctls.push(['TUNSETVNETHDRSZ', vnetHeader])
   if (vnetEndian) ioctls.push([vnetEndian === 'little' ? 'TUNSETVNETLE' : 'TUNSETVNETBE', 1])
@@ -125,6 +124,9 @@ export function queueIoctls(options: ResolvedOptions<QueueOptions>): [TunIoctl, 
   return ioctls
 }
 
-export function needsHeader(vnetHeader: unknown): Error {
-  return invalidArgument('vnetHeader', 'true or a size (offloads and vnetEndian need the header)', vnetHeader)
+/** Refuses options that need a virtio-net header without one. */
+export function checkHeader({ vnetHeader, offloads, vnetEndian }: QueueOptions): void {
+  const offloading = typeof offloads === 'string' ? offloads !== 'off' : offloads && offloadMask(offloads) !== 0
+  if (vnetHeader || (!offloading && !vnetEndian)) return
+  throw invalidArgument('vnetHeader', 'true or a size (offloads and vnetEndian need the header)', vnetHeader)
 }

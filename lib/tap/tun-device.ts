@@ -9,7 +9,7 @@ import { diagnoseTun } from './diagnosis.js'
 import { resolveOffloads } from './offload-presets.js'
 import { type Place, placeOf } from './place.js'
 import { QueueDevice } from './queue-device.js'
-import { checkQueues, QUEUE_CHECKS, queueIoctls, vnetFlag } from './queue-options.js'
+import { checkHeader, checkQueues, QUEUE_CHECKS, queueIoctls, vnetFlag } from './queue-options.js'
 import { disableIpv6, restoreLink, runIoctls, type Undo } from './restore.js'
 import { IFF } from './tun-constants.js'
 import {
@@ -45,11 +45,14 @@ export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): P
     (options.napi ? IFF.NAPI : 0) |
     (options.napiFrags ? IFF.NAPI_FRAGS : 0) |
     (options.carrier === false ? IFF.NO_CARRIER : 0)
-  const ioctls = [...queueIoctls(await resolveOffloads(options)), ...deviceIoctls(options)]
+  checkHeader(options)
   const owner = ownerIoctls(options)
   const withoutIpv6 = !(options.ipv6 ?? options.master === undefined)
   // What a device has that may be there already is noted before it is changed, so that comes later.
   const attaching = !exclusive && name !== '' && !name.includes('%')
+  // Before anything is waited for: what names the namespace may mean another one afterwards.
+  const place = await placeOf(netns, net)
+  const ioctls = [...queueIoctls(await resolveOffloads(options)), ...deviceIoctls(options)]
   const opening = {
     name,
     flags,
@@ -59,7 +62,6 @@ export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): P
     disableIpv6: withoutIpv6 && !attaching,
     ioctls: attaching ? [] : [...ioctls, ...owner]
   }
-  const place = await placeOf(netns, net)
   let opened: Awaited<ReturnType<ReturnType<typeof addon>['openTun']>>
   try {
     opened = await withNetns(place.netns, fd => addon().openTun({ ...opening, netns: fd }))
