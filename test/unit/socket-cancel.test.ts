@@ -40,9 +40,9 @@ it('sends nothing for a signal that was aborted before', async () => {
 it('rejects with ERR_TIMEOUT, and stays usable', async () => {
   using kernel = new FakeKernel()
   const start = performance.now()
-  await expect(kernel.socket.request(request(42), { timeout: 50 })).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
-  expect(performance.now() - start).toBeGreaterThanOrEqual(45)
-  expect(performance.now() - start).toBeLessThan(1000)
+  await expect(kernel.socket.request(request(42), { timeout: 300 })).rejects.toMatchObject({ code: 'ERR_TIMEOUT' })
+  expect(performance.now() - start).toBeGreaterThanOrEqual(290)
+  expect(performance.now() - start).toBeLessThan(2000)
   const late = await kernel.next()
   const next = kernel.socket.request(request(42))
   await kernel.say(ack(late))
