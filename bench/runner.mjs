@@ -69,20 +69,29 @@ export function metricsOf({ name, unit, better, figure = name, title = name, pan
   return metrics ?? [{ name, key: 'value', unit, better, figure, title, panel }]
 }
 
-function row(metric, subject, result, limit, isFigure) {
+// To the limit of the same round, for a machine's speed drifts from one to the next; turned so that more is better.
+function ratios({ better }, values, limits) {
+  return values.flatMap((value, round) => {
+    const limit = limits[round]
+    const ratio = better === 'higher' ? value / limit : limit / value
+    return Number.isFinite(ratio) ? [ratio] : []
+  })
+}
+
+function row(metric, subject, result, limits, isFigure) {
   const identity = { workload: metric.name, subject: subject.name, unit: metric.unit }
   const nothing = { median: null, spread: null, rounds: 0, ratioToLimit: null }
   if (result.skipped !== undefined) return { ...identity, ...nothing, skipped: result.skipped }
   if (result.error !== undefined) return { ...identity, ...nothing, error: result.error }
   const values = result.samples.map(sample => sample[metric.key])
   const middle = median(values)
-  const ratio = metric.better === 'higher' ? middle / limit : limit / middle
+  const toLimit = ratios(metric, values, limits)
   return {
     ...identity,
     median: tidy(middle),
     spread: tidy(interquartileRange(values)),
     rounds: values.length,
-    ratioToLimit: Number.isFinite(ratio) ? tidy(ratio) : null,
+    ratioToLimit: toLimit.length ? tidy(median(toLimit)) : null,
     better: metric.better,
     min: tidy(Math.min(...values)),
     max: tidy(Math.max(...values)),
@@ -97,9 +106,8 @@ function rowsOf(workload, subjects, resultOf) {
   const limitResult = resultOf(subjects.find(subject => subject.isLimit))
   const limitSamples = limitResult?.error === undefined ? (limitResult?.samples ?? []) : []
   return metrics.flatMap(metric => {
-    const values = limitSamples.map(sample => sample[metric.key])
-    const limit = values.length ? median(values) : Number.NaN
-    return subjects.map(subject => row(metric, subject, resultOf(subject), limit, isFigure))
+    const limits = limitSamples.map(sample => sample[metric.key])
+    return subjects.map(subject => row(metric, subject, resultOf(subject), limits, isFigure))
   })
 }
 

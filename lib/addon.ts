@@ -264,6 +264,9 @@ export interface NativeForwarderOptions {
 }
 
 /** Moves frames between ports on threads of its own. Ports are known by ids from 1, which are never used again. */
+/** What a {@link NativeForwarder} keeps of what goes through a port, at most (native/forward/mirror.h). */
+export const MIRROR = { frames: 1024, bytes: 1_048_576 } as const
+
 export interface NativeForwarder {
   /**
    * Takes a port into use, one forwarder at a time.
@@ -271,6 +274,23 @@ export interface NativeForwarder {
    * @param counters over a SharedArrayBuffer, as lib/forward/counters.ts lays it out
    */
   addPort(port: NativePort, counters: BigUint64Array, settings: NativePortSettings): number
+  /** Begins to copy frames that go through a port, up to so many bytes of each, or ends that with 0. */
+  setMirror(port: number, snapLength: number): void
+  /**
+   * Takes the copies that there are, into memory for {@link MIRROR}; their virtio-net headers lie before them. They are
+   * announced by the event `mirrored`.
+   *
+   * @returns how many they are, and how many frames behind them found no room
+   */
+  takeMirrored(
+    port: number,
+    bytes: Uint8Array,
+    offsets: Uint32Array,
+    lengths: Uint32Array,
+    originalLengths: Uint32Array,
+    outbound: Uint8Array,
+    timestamps: BigUint64Array
+  ): [frames: number, lost: number]
   /** Changes ports, all at the same moment. */
   setPorts(ports: [port: number, settings: NativePortSettings][]): void
   /** Resolves when no thread uses the port any more. */
@@ -428,6 +448,8 @@ export interface Addon {
   adoptUnixPort(fd: number, sendBuffer: number, receiveBuffer: number): NativePort
   /** Binds a datagram socket to a path; the remote is connected to when it is there. */
   openUnixDatagramPort(local: string, remote: string, sendBuffer: number, receiveBuffer: number): NativePort
+  /** Connects such a port to its remote again, where another socket may be by now; false when the port is closed. */
+  reconnectUnixPort(port: NativePort): boolean
   /** Writes the slots of {@link SOCKET_PORT_FAULT}; false when the port is closed. Throws for what is no port. */
   socketPortFaults(port: NativePort, into: Float64Array): boolean
 
@@ -442,7 +464,7 @@ export interface Addon {
   /** @param callback told what happens to ports, with a negative errno */
   createForwarder(
     options: NativeForwarderOptions,
-    callback: (port: number, event: 'up' | 'down' | 'gone', errno: number) => void
+    callback: (port: number, event: 'up' | 'down' | 'gone' | 'mirrored', errno: number) => void
   ): NativeForwarder
   createPoller(fd: number, callback: (error: number, events: number) => void): NativePoller
 

@@ -4,10 +4,8 @@ import './rtnetlink/kinds/index.js'
 export type { ByteSource } from './capture/byte-source.js'
 export { Capture, type CaptureCounters, type CaptureOptions } from './capture/capture.js'
 export type {
-  CapturedFrames,
   CapturedInterface,
   FrameDetails,
-  FrameDirection,
   InterfaceCounters,
   InterfaceOptions
 } from './capture/captured-interface.js'
@@ -43,7 +41,7 @@ export { ForwardedPort, type PortEvents, type PortState } from './forward/forwar
 export type { CloseOptions, ForwardOptions, PortGiven } from './forward/forwarder.js'
 export { PacketPort, type PacketPortOptions } from './forward/packet-port.js'
 export { Pipe, type PipeOptions } from './forward/pipe.js'
-export { type Layer, Port } from './forward/port.js'
+export { Port } from './forward/port.js'
 export { type BufferOptions, SocketPort, type SocketPortFaults, type SocketPortOptions } from './forward/socket-port.js'
 export {
   type Flooding,
@@ -65,6 +63,7 @@ export {
 export { VxlanPort, type VxlanPortOptions } from './forward/vxlan-port.js'
 export { type BatchOptions as FrameBatchOptions, FrameBatch } from './frames/batch.js'
 export type { FrameCounters } from './frames/counters.js'
+export type { FrameDirection, Layer, Mirror, Mirrored, MirroredFrames } from './frames/mirror.js'
 export {
   completeChecksums,
   mergeFrames,
@@ -84,7 +83,7 @@ export { ETHERTYPE, IPPROTO, TCP_FLAG } from './frames/packet/numbers.js'
 export { PacketView } from './frames/packet/packet.js'
 export { TcpView } from './frames/packet/tcp.js'
 export { UdpView } from './frames/packet/udp.js'
-export { DROP, FLOOD, FrameQueue, type FramesOptions, type Mirror, REFUSED } from './frames/queue.js'
+export { DROP, FLOOD, FrameQueue, type FramesOptions, REFUSED } from './frames/queue.js'
 export { frameStream, frameWebStreams } from './frames/streams.js'
 export { type GsoType, VNET_HEADER_SIZE, VnetHeader } from './frames/vnet-header.js'
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
@@ -98,7 +97,7 @@ export type {
   LinkSettings,
   VethPeer
 } from './link/link-options.js'
-export type { Links, ListOptions } from './link/links.js'
+export type { CreateManyOptions, DeleteManyOptions, Links, ListOptions } from './link/links.js'
 export { type AddNeighbour, Neighbour, type NeighbourFilter, type Neighbours } from './link/neighbours.js'
 export { Netlink } from './link/netlink.js'
 export { type AddRoute, Route, type RouteFilter, type RouteNexthop, type Routes } from './link/routes.js'

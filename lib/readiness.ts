@@ -91,6 +91,8 @@ export class Readiness {
   }
 
   #ready(events: number): void {
+    // After an error libuv looks no more, until it is told to.
+    if (events === 0) this.#watch(0)
     const woken = this.#waiting.filter(entry => events === 0 || entry.events & events)
     for (const { wake } of woken) wake()
     // Watched on until an event comes that nobody waits for: whoever was woken mostly waits again, without a system call.

@@ -47,6 +47,7 @@ const PACKAGES = {
   strace: 'strace',
   ethtool: 'ethtool',
   tcpdump: 'tcpdump',
+  tshark: 'tshark',
   iperf3: 'iperf3',
   modprobe: 'kmod',
   depmod: 'kmod',
@@ -67,6 +68,7 @@ export const FEATURES = {
   nftables: ['nft'],
   trace: ['strace'],
   traffic: ['iperf3', 'ethtool', 'tcpdump'],
+  dissect: ['tshark'],
   guest: ['qemu-system-x86_64', '/bin/busybox', 'modprobe', 'depmod', 'setpriv', 'nsenter'],
   vm: ['qemu-system-x86_64', '/bin/busybox', 'modprobe', 'depmod', 'setpriv', 'xz']
 }
@@ -75,7 +77,7 @@ export const FEATURES = {
 const KERNELS = { guest: 'cloud', vm: 'full' }
 
 /** What `npm test` uses; the other commands ask for theirs themselves. */
-const FOR_TESTS = ['build', 'headers', 'network', 'nftables', 'trace', 'traffic', 'guest']
+const FOR_TESTS = ['build', 'headers', 'network', 'nftables', 'trace', 'traffic', 'dissect', 'guest']
 
 const say = text => process.stderr.write(`system: ${text}\n`)
 

@@ -106,8 +106,9 @@ await run({
     const frame = new Uint8Array(size)
     frame.set([2, 0, 0, 0, 1, 0, 2, 0, 0, 0, 2, 0, 0x88, 0xb5])
     while (batch.length < batch.capacity) batch.push(frame) // [API]
-    let sequence = 0
+    let written = 0
     return () => {
+      let sequence = written
       for (let left = burst; left > 0; ) {
         const count = Math.min(left, batch.capacity)
         const { bytes, offsets } = batch
@@ -122,6 +123,7 @@ await run({
         if (queue.writeBatch(batch, 0, count) !== count) throw queue.writeError
         left -= count
       }
+      written = sequence
     }
   },
 

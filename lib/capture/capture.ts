@@ -2,6 +2,7 @@
 import { release, type } from 'node:os'
 import type { Writable } from 'node:stream'
 import { closedError, invalidArgument, nativeError } from '../errors.js'
+import type { Mirrored } from '../frames/mirror.js'
 import { checkKeys } from '../options.js'
 import { untilAborted } from './aborting.js'
 import { CapturedInterface, type InterfaceOptions } from './captured-interface.js'
@@ -53,7 +54,7 @@ export interface CaptureCounters {
  *
  * ```ts
  * await using capture = await Capture.open('vnet0.pcapng')
- * queue.mirror = capture.add('vnet0').mirror
+ * capture.mirror(tap.frames())
  * ```
  *
  * Capturing never holds up the traffic: frames are copied into memory of a fixed size and written from there. When that is
@@ -69,6 +70,8 @@ export class Capture {
   readonly snapLength: number
   readonly #sink: Sink
   readonly #interfaces: CapturedInterface[] = []
+  /** What it looks at, until it is closed. */
+  readonly #mirrored: [source: Mirrored, by: CapturedInterface][] = []
   /** Interfaces whose description is in the file: the next number. */
   #described = 0
   #closing: Promise<void> | undefined
@@ -123,6 +126,18 @@ export class Capture {
     return added
   }
 
+  /**
+   * Adds an interface that captures what a queue, or a port of a pipe or switch, reads and writes from now on, in place
+   * of whoever saw that before. Set its `mirror` to `undefined` to end that; closing the capture does, too.
+   */
+  mirror(source: Mirrored, options: InterfaceOptions = {}): CapturedInterface {
+    const { linkType = source.layer === 'ip' ? 'raw' : 'ethernet' } = options
+    const added = this.add(source.name, { ...options, linkType })
+    source.mirror = added.mirror
+    this.#mirrored.push([source, added])
+    return added
+  }
+
   /** In the order in which they were added. */
   get interfaces(): readonly CapturedInterface[] {
     return this.#interfaces
@@ -163,7 +178,8 @@ export class Capture {
   }
 
   /**
-   * Writes what there is and the statistics, and closes the file. Idempotent. What is still mirrored here is ignored.
+   * Writes what there is and the statistics, and closes the file. Idempotent. What `mirror()` looks at is let go; what is
+   * mirrored here otherwise is ignored.
    *
    * @param options.signal gives up on a stream that takes nothing; what was not written is lost
    */
@@ -185,6 +201,8 @@ export class Capture {
   }
 
   async #close(signal: AbortSignal | undefined): Promise<void> {
+    for (const [source, { mirror }] of this.#mirrored) if (source.mirror === mirror) source.mirror = undefined
+    this.#mirrored.length = 0
     try {
       await untilAborted(this.#finish(), signal)
       this.writer.stop(closedError('the capture'))

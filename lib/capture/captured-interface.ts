@@ -1,6 +1,7 @@
 /** One interface of a capture: turns its frames into blocks. */
 import { hostLittleEndian } from '../codec/endian.js'
 import { closedError, invalidArgument } from '../errors.js'
+import type { FrameDirection, Mirror, MirroredFrames } from '../frames/mirror.js'
 import { VNET_HEADER_SIZE } from '../frames/vnet-header.js'
 import { checkKeys } from '../options.js'
 import type { ChunkedWriter } from './chunks.js'
@@ -20,28 +21,6 @@ import {
   padded,
   timestampBytes
 } from './pcapng.js'
-
-/** As this program sees it: `inbound` is what it reads from a device, `outbound` what it writes to it. */
-export type FrameDirection = 'inbound' | 'outbound'
-
-/**
- * Frames in one piece of memory: a `FrameBatch`, or whatever has its shape. Where every frame has a time of its own, as
- * those of another thread or machine have, it is in `timestamps`.
- */
-export interface CapturedFrames {
-  readonly bytes: Uint8Array
-  /** Where each frame begins in `bytes`, behind its virtio-net header. */
-  readonly offsets: Uint32Array
-  /** Bytes of each frame without that header. */
-  readonly lengths: Uint32Array
-  readonly length: number
-  /** Bytes of the virtio-net header right before each frame, which says what is offloaded; 0 if left out. */
-  readonly vnetHeaderSize?: number
-  /** Nanoseconds since 1970. */
-  readonly timestamps?: BigUint64Array
-  /** Bytes that each frame had before it was cut. */
-  readonly originalLengths?: Uint32Array
-}
 
 export interface InterfaceOptions {
   /** What frames begin with: `ethernet` by default (TAP, macvtap), `raw` for IP packets (TUN), or a LINKTYPE number. */
@@ -140,6 +119,9 @@ export class CapturedInterface {
     }
     this.name = name
     this.linkType = linkTypeNumber(linkType, 'linkType')
+    const mirror: Mirror = (frames, from, to, direction) => this.#show(frames, from, to, direction)
+    // Whoever filters sees whole frames.
+    this.mirror = filter ? mirror : Object.assign(mirror, { snapLength: recorder.snapLength })
     this.#recorder = recorder
     this.#filter = filter
     this.#start = recorder.clock.now()
@@ -156,17 +138,10 @@ export class CapturedInterface {
   }
 
   /**
-   * For `queue.mirror`: captures what a queue reads and writes. It never throws; if the filter does, the capture ends, with
+   * For `mirror` of a queue or port: captures what it reads and writes. It never throws; if the filter does, the capture ends, with
    * that as its error.
    */
-  readonly mirror = (batch: CapturedFrames, from: number, to: number, direction: FrameDirection): void => {
-    if (this.#recorder.closed) return
-    try {
-      this.write(batch, direction, undefined, from, to)
-    } catch (error) {
-      this.#recorder.writer.stop(error)
-    }
-  }
+  readonly mirror: Mirror
 
   /**
    * Captures frames of a batch, those from `from` to before `to`; their virtio-net headers are left out. Nothing is
@@ -176,7 +151,7 @@ export class CapturedInterface {
    * @returns frames that went into the capture; the others were dropped or filtered
    */
   write(
-    batch: CapturedFrames,
+    batch: MirroredFrames,
     direction?: FrameDirection,
     timestamp?: bigint,
     from = 0,
@@ -184,6 +159,12 @@ export class CapturedInterface {
   ): number {
     const recorder = this.#recorder
     if (recorder.closed) throw closedError('the capture')
+    if (!(Number.isInteger(from) && from >= 0 && from <= batch.length)) {
+      throw invalidArgument('from', `a frame of the batch (0 to ${batch.length})`, from)
+    }
+    if (!(Number.isInteger(to) && to >= from && to <= batch.length)) {
+      throw invalidArgument('to', `from ${from} to ${batch.length}`, to)
+    }
     const { bytes, offsets, lengths, timestamps, originalLengths, vnetHeaderSize = 0 } = batch
     const time = timestamp ?? (timestamps ? 0n : recorder.clock.now())
     let high = Number(BigInt.asUintN(32, time >> 32n))
@@ -244,6 +225,18 @@ export class CapturedInterface {
       { code: OPTION.STATISTICS.DROPPED, value: BigInt(dropped) },
       { code: OPTION.STATISTICS.FILTER_ACCEPTED, value: BigInt(frames + dropped) }
     ])
+  }
+
+  #show(frames: MirroredFrames, from: number, to: number, direction: FrameDirection): void {
+    if (this.#recorder.closed) return
+    try {
+      const { lost = 0 } = frames
+      this.counters.dropped += lost
+      this.#lost += lost
+      this.write(frames, direction, undefined, from, to)
+    } catch (error) {
+      this.#recorder.writer.stop(error)
+    }
   }
 
   #accepts(bytes: Uint8Array, offset: number, length: number): boolean {

@@ -27,6 +27,9 @@ export const PACKET_FLAG = {
   INBOUND: 1,
   OUTBOUND: 2,
   DIRECTION: 3,
+  /** Bytes of the frame check sequence, in four bits from FCS_SHIFT on; 0 if that is not said. */
+  FCS_SHIFT: 5,
+  FCS_MASK: 0xf,
   CHECKSUM_NOT_READY: 1 << 9,
   CHECKSUM_VALID: 1 << 10,
   SEGMENTATION_OFFLOADED: 1 << 11

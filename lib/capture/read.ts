@@ -1,10 +1,10 @@
 /** Reading captures: pcap and pcapng, of whatever byte order and resolution. */
 import { Readable } from 'node:stream'
 import { LinkwrightError } from '../errors.js'
+import type { FrameDirection } from '../frames/mirror.js'
 import { untilAborted } from './aborting.js'
 import { ByteQueue } from './byte-queue.js'
 import { type ByteSource, chunksOf } from './byte-source.js'
-import type { FrameDirection } from './captured-interface.js'
 import { DecodedPacket, type Decoder, type RecordedInterface, truncated } from './decoder.js'
 import { PCAP_MAGIC, PcapDecoder } from './pcap-decoder.js'
 import { BLOCK, PACKET_FLAG } from './pcapng.js'

@@ -9,6 +9,7 @@ import { type ByteSource, isRepeatable } from './byte-source.js'
 import type { DecodedPacket } from './decoder.js'
 import { LINKTYPE, type LinkTypeName, linkTypeNumber } from './link-types.js'
 import { Pacer } from './pacer.js'
+import { PACKET_FLAG } from './pcapng.js'
 import { type CapturedPacket, PacketReader, toPacket } from './read.js'
 
 export interface ReplayOptions {
@@ -16,7 +17,7 @@ export interface ReplayOptions {
   speed?: number | 'max' | undefined
   /** How many times in all, one right behind the other; 1 by default, `Infinity` until aborted. Not from a stream. */
   loop?: number | undefined
-  /** What the device's frames begin with: `ethernet` by default, `raw` for a TUN. Frames of other kinds are skipped. */
+  /** What the frames begin with: as those of the device do, by default. Frames of other kinds are skipped. */
   linkType?: LinkTypeName | number | undefined
   /** Which frames to send; it gets a copy of each. */
   filter?: ((packet: CapturedPacket) => boolean) | undefined
@@ -66,7 +67,8 @@ const GONE: ReadonlySet<string | undefined> = new Set(['EBADFD', 'ENOLINK', 'EBA
 
 /**
  * Sends the frames of a capture through a queue, with the pauses that they were recorded with. What is due at once goes
- * out in one batch. Frames of all interfaces and directions are sent, in the order of the file; `filter` chooses.
+ * out in one batch. Frames of all interfaces and directions are sent, in the order of the file; `filter` chooses. They are
+ * sent as they were captured: what was offloaded then (checksums, segmentation) is not done now.
  *
  * @param source of a capture: a path, the bytes, or a stream of them
  * @returns what became of the frames
@@ -79,7 +81,8 @@ export async function replay(
   options: ReplayOptions = {}
 ): Promise<ReplayCounters> {
   checkKeys(options, KEYS)
-  const { speed = 1, loop = 1, linkType = 'ethernet', precise = true, counters = new ReplayCounters() } = options
+  const { speed = 1, loop = 1, precise = true, counters = new ReplayCounters() } = options
+  const { linkType = queue.layer === 'ip' ? 'raw' : 'ethernet' } = options
   if (speed !== 'max' && !(typeof speed === 'number' && speed > 0 && speed < Number.POSITIVE_INFINITY)) {
     throw invalidArgument('speed', 'a number above 0, or "max"', speed)
   }
@@ -189,9 +192,10 @@ class Player {
 
   /** `false` if the batch is full. */
   #add(packet: DecodedPacket): boolean {
-    const { length, originalLength, bytes, offset } = packet
-    // The device makes its own check sequence.
-    const kept = Math.max(0, Math.min(length, originalLength - packet.interface.fcsLength))
+    const { length, originalLength, bytes, offset, flags } = packet
+    // The device makes its own check sequence. What a frame says of its own counts more than what its interface does.
+    const fcsLength = (flags >>> PACKET_FLAG.FCS_SHIFT) & PACKET_FLAG.FCS_MASK || packet.interface.fcsLength
+    const kept = Math.max(0, Math.min(length, originalLength - fcsLength))
     if (!this.#batch.push(bytes.subarray(offset, offset + kept))) return false
     if (length < originalLength) this.#counters.truncated++
     return true

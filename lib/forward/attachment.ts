@@ -2,13 +2,13 @@
 import { addon, type NativePort, RECEIVER } from '../addon.js'
 import { hostLittleEndian } from '../codec/endian.js'
 import { closedError, invalidArgument, LinkwrightError, nativeError } from '../errors.js'
+import type { Layer } from '../frames/mirror.js'
 import type { ReceiverOffloads } from '../frames/offload.js'
 import { kernelAtLeast } from '../kernel-release.js'
 import { anything, type Check, checkOptions, signal as signalCheck } from '../tap/checks.js'
 import { QueueDevice } from '../tap/queue-device.js'
-import { Tun } from '../tap/tun.js'
 import { integerFrom, text } from './options.js'
-import { type Layer, Port } from './port.js'
+import { Port } from './port.js'
 
 /** Where frames come from and go to: a Tap, Tun or Macvtap, or another port (UDP, VXLAN, packet socket, Unix socket). */
 export type PortSource = QueueDevice | Port
@@ -94,15 +94,14 @@ async function attachDevice(device: QueueDevice, options: PortOptions, path: str
     for (const queue of claimed.splice(0)) inUse.delete(queue)
   }
   try {
-    const ip = device instanceof Tun
-    const { vnetHeaderSize } = device
+    const { layer, vnetHeaderSize } = device
     const swapped = vnetHeaderSize > 0 && (await isSwapped(device.fd))
     // Their numbers may be others' once the device is closed.
     if (device.closed) throw closedError(name)
     const chosen = claimed.map(queue => fds[queue] as number)
     const native = addon().openTapPort(chosen, {
       vnetHeader: vnetHeaderSize,
-      ip,
+      ip: layer === 'ip',
       offloads: receiverBits(options.offloads, `${path}.offloads`),
       largest: options.maxFrame ?? LARGEST_FRAME,
       swapped
@@ -111,7 +110,7 @@ async function attachDevice(device: QueueDevice, options: PortOptions, path: str
       source: device,
       name: options.name ?? name,
       native,
-      layer: ip ? 'ip' : 'ethernet',
+      layer,
       async release() {
         await release()
         await native.close()

@@ -34,7 +34,7 @@ export interface Drops {
   unknown: number
   /** For where it came from, for an address of ours, or link-local (01:80:c2:00:00:01 to 0f). */
   filtered: number
-  /** The port had no room for longer than it is waited for. */
+  /** The port had no room for longer than it is waited for, or the kernel none behind it (ENOBUFS). */
   refused: number
   /** The link is down, or nobody listens. */
   down: number

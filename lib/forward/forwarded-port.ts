@@ -2,15 +2,16 @@
 import { EventEmitter } from 'node:events'
 import type { NativeForwarder, NativePortSettings } from '../addon.js'
 import { errnoName, type LinkwrightError, systemError } from '../errors.js'
+import type { Layer, Mirror, Mirrored } from '../frames/mirror.js'
+import { type LinkWatcher, watchLink } from '../link/link-watch.js'
 import { QueueDevice } from '../tap/queue-device.js'
 import type { Attachment, PortSource } from './attachment.js'
 import { PortCounters } from './counters.js'
-import { type LinkWatcher, watchLink } from './link-watch.js'
-import type { Layer } from './port.js'
+import { MirroredCopies } from './mirrored-frames.js'
 
 /**
- * `up`: frames pass, as far as the port itself goes. `down`: its link is down, or nobody is there (a UDP peer that is
- * unreachable); frames for it are dropped and counted, and it is tried again with each. `gone`: its device was deleted or
+ * `up`: frames pass, as far as the port itself goes. `down`: its link is down, or nobody is there (no datagram
+ * socket at a path, no route to a UDP peer; whether that one listens is not known); frames for it are dropped and counted, and it is tried again with each. `gone`: its device was deleted or
  * its connection closed; it has left the forwarder. `removed`: by {@link Switch.removePort}, or with its forwarder.
  */
 export type PortState = 'up' | 'down' | 'gone' | 'removed'
@@ -30,11 +31,14 @@ export interface PortControl {
   gone(id: number): void
 }
 
+/** Bytes of any frame. */
+const WHOLE = 0x7fff_ffff
+
 /** Milliseconds between two looks at a device that left its namespace. */
 const LOOK_EVERY = 1000
 
 /** A port of a `Pipe` or a `Switch`. An `EventEmitter`: `up`, `down` and `gone`, when that changes. */
-export class ForwardedPort extends EventEmitter<PortEvents> {
+export class ForwardedPort extends EventEmitter<PortEvents> implements Mirrored {
   readonly name: string
   /** What was given: a device, or another port. */
   readonly source: PortSource
@@ -50,7 +54,10 @@ export class ForwardedPort extends EventEmitter<PortEvents> {
   /** Whether it is announced when the link goes up and down: then what reads and writes tell comes too late. */
   #announced = false
   #looking: NodeJS.Timeout | undefined
+  #mirror: Mirror | undefined
+  #copies: MirroredCopies | undefined
   #leaving: Promise<void> | undefined
+  #lost: LinkwrightError | undefined
 
   /** @internal */
   constructor(attachment: Attachment, control: PortControl, settings: NativePortSettings) {
@@ -66,6 +73,11 @@ export class ForwardedPort extends EventEmitter<PortEvents> {
 
   get state(): PortState {
     return this.#state
+  }
+
+  /** @internal Why it is gone. */
+  get lost(): LinkwrightError | undefined {
+    return this.#lost
   }
 
   get paused(): boolean {
@@ -86,6 +98,28 @@ export class ForwardedPort extends EventEmitter<PortEvents> {
     return this.#attachment.layer
   }
 
+  /**
+   * Sees copies of what is read from the port and written to it, for captures: `capture.mirror(port)` sets it. The threads
+   * do not wait: what comes while 1024 frames or 1 MiB have not been looked at yet is counted in `lost`.
+   */
+  get mirror(): Mirror | undefined {
+    return this.#mirror
+  }
+
+  set mirror(mirror: Mirror | undefined) {
+    if (this.#leaving) return
+    const { native } = this.#control
+    // What was copied so far is for the one before.
+    this.#show()
+    this.#mirror = undefined
+    this.#copies = undefined
+    native.setMirror(this.id, 0)
+    if (!mirror) return
+    native.setMirror(this.id, Math.min(Math.max(mirror.snapLength ?? WHOLE, 1), WHOLE))
+    this.#mirror = mirror
+    this.#copies = new MirroredCopies()
+  }
+
   /** @internal */
   protected get settings(): Readonly<NativePortSettings> {
     return this.#settings
@@ -104,31 +138,40 @@ export class ForwardedPort extends EventEmitter<PortEvents> {
     if (first) first.#control.native.setPorts(changed.map(port => [port.id, port.#settings]))
   }
 
+  /** @internal Whether it is a port of the forwarder that has this. */
+  isOf(control: PortControl): boolean {
+    return this.#control === control
+  }
+
   /** @internal Hears of its link from now on. */
   async watch(): Promise<void> {
     const link = this.source instanceof QueueDevice ? this.source : this.source.standsOn
     if (!link) return
     // The watch outlives an object that is collected while open, and must not keep it.
     const self = new WeakRef(this)
+    let looked: Promise<void> | undefined
     const watcher: LinkWatcher = {
       up: () => announce(self.deref(), 'up'),
       down: () => announce(self.deref(), 'down'),
       left() {
         const port = self.deref()
-        if (port) void port.#left()
+        if (port) looked = port.#left()
       }
     }
     const announce = (port: ForwardedPort | undefined, state: 'up' | 'down') => {
       if (port) port.#announce(state)
     }
-    const watch = await watchLink(link.index, link.place, watcher)
+    const watch = await watchLink(link.index, link.place.netns, watcher)
+    // One that has left already may be gone.
+    await looked
     if (this.#leaving) await watch[Symbol.asyncDispose]()
     else this.#watch = watch
   }
 
   /** @internal What its threads met. */
-  tell(event: 'up' | 'down' | 'gone', errno: number): void {
-    if (event === 'gone') this.#gone(errno)
+  tell(event: 'up' | 'down' | 'gone' | 'mirrored', errno: number): void {
+    if (event === 'mirrored') this.#show()
+    else if (event === 'gone') this.#gone(errno)
     else if (!this.#announced) this.#become(event, errno)
   }
 
@@ -151,6 +194,11 @@ export class ForwardedPort extends EventEmitter<PortEvents> {
     await this.#attachment.release()
   }
 
+  #show(): void {
+    const { native } = this.#control
+    if (this.#mirror) this.#copies?.show(native, this.id, this.#mirror)
+  }
+
   #announce(state: 'up' | 'down'): void {
     this.#announced = true
     this.#become(state, 0)
@@ -168,6 +216,7 @@ export class ForwardedPort extends EventEmitter<PortEvents> {
     if (this.#leaving) return
     const error = systemError({ errno, link: this.name, diagnosis: DIAGNOSES[errnoName(errno)] })
     this.#state = 'gone'
+    this.#lost = error
     this.#control.gone(this.id)
     this.leave().catch(() => {})
     this.emit('gone', error)

@@ -1,13 +1,14 @@
 /** What pipes and switches have in common: ports, threads that move frames between them, and an end. */
 import { addon, type NativeForwarder, type NativePortSettings } from '../addon.js'
 import { closedError, invalidArgument, nativeError } from '../errors.js'
+import type { Layer } from '../frames/mirror.js'
 import { boolean, type Check, checkOptions, signal as signalCheck } from '../tap/checks.js'
 import { QueueDevice } from '../tap/queue-device.js'
 import { attach, type PortOptions, type PortSource } from './attachment.js'
 import { addCounts, type PortCounts } from './counters.js'
 import type { ForwardedPort, PortControl } from './forwarded-port.js'
 import { integerFrom, numberFrom, text } from './options.js'
-import { type Layer, Port } from './port.js'
+import { Port } from './port.js'
 
 export interface ForwardOptions {
   /** What its threads are called (`NAME-0`, …), as `top -H` shows them; 11 bytes are kept. */
@@ -75,7 +76,7 @@ export abstract class Forwarder<P extends ForwardedPort = ForwardedPort> {
   /** By id, in the order of adding. */
   readonly #ports = new Map<number, P>()
   /** Those that threads may still use. */
-  readonly #leaving = new Set<P>()
+  readonly #leaving = new Map<number, P>()
   readonly #control: PortControl
   /** What ports that left have moved. */
   #left: PortCounts = addCounts()
@@ -86,7 +87,10 @@ export abstract class Forwarder<P extends ForwardedPort = ForwardedPort> {
   protected constructor(what: string, options: Parameters<ReturnType<typeof addon>['createForwarder']>[0]) {
     this.#what = what
     const ports = this.#ports
-    this.native = addon().createForwarder(options, (id, event, errno) => ports.get(id)?.tell(event, errno))
+    const leaving = this.#leaving
+    this.native = addon().createForwarder(options, (id, event, errno) =>
+      (ports.get(id) ?? leaving.get(id))?.tell(event, errno)
+    )
     // Neither the addon nor ports that somebody keeps hold on to this object.
     const self = new WeakRef(this)
     const gone = (id: number) => {
@@ -105,7 +109,7 @@ export abstract class Forwarder<P extends ForwardedPort = ForwardedPort> {
   get counters(): PortCounts {
     return addCounts(
       this.#left,
-      ...[...this.#ports.values(), ...this.#leaving].map(({ counters }) => counters.toJSON())
+      ...[...this.#ports.values(), ...this.#leaving.values()].map(({ counters }) => counters.toJSON())
     )
   }
 
@@ -172,12 +176,19 @@ export abstract class Forwarder<P extends ForwardedPort = ForwardedPort> {
       await port.watch()
       signal?.throwIfAborted()
       this.assertOpen()
+      // Nobody could listen for it yet.
+      if (port.lost) throw port.lost
       return port
     } catch (error) {
       if (port) await this.part(port)
       else await attachment.release()
       throw nativeError(error, { link: attachment.name })
     }
+  }
+
+  /** @internal Whether it is, or was, one of its ports. */
+  protected owns(port: P): boolean {
+    return port.isOf(this.#control)
   }
 
   /** @internal */
@@ -190,9 +201,9 @@ export abstract class Forwarder<P extends ForwardedPort = ForwardedPort> {
     const port = this.#ports.get(id)
     if (!port) return
     this.#ports.delete(id)
-    this.#leaving.add(port)
+    this.#leaving.set(id, port)
     const left = () => {
-      this.#leaving.delete(port)
+      this.#leaving.delete(id)
       this.#left = addCounts(this.#left, port.counters.toJSON())
     }
     port.leave().then(left, left)
@@ -201,7 +212,7 @@ export abstract class Forwarder<P extends ForwardedPort = ForwardedPort> {
   async #close(drain: number): Promise<void> {
     leaks.unregister(this)
     await this.native.close(drain)
-    await Promise.all([...this.#ports.values(), ...this.#leaving].map(port => port.ended()))
+    await Promise.all([...this.#ports.values(), ...this.#leaving.values()].map(port => port.ended()))
   }
 }
 

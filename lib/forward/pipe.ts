@@ -6,7 +6,8 @@ import { FORWARD_CHECKS, Forwarder, type ForwardOptions, type PortGiven, portAnd
 
 export interface PipeOptions extends ForwardOptions {}
 
-const SETTINGS = { paused: false, isolated: false, learning: false, flood: 7, stormLimit: 0 }
+/** Nothing is read before there is somewhere to send it to. */
+const SETTINGS = { paused: true, isolated: false, learning: false, flood: 7, stormLimit: 0 }
 const DEFAULT_PATIENCE = 100
 
 /**
@@ -15,7 +16,7 @@ const DEFAULT_PATIENCE = 100
  *
  * ```ts
  * await using pipe = await Pipe.open(tap, await UdpPort.open({ … }))
- * pipe.b.on('down', () => console.log('the peer does not answer'))
+ * pipe.a.on('gone', error => console.log(`${pipe.a.name}: ${error.message}`))
  * ```
  *
  * A super-frame passes whole where the other side takes it; where not it is split, and checksums are completed.
@@ -54,6 +55,7 @@ export class Pipe extends Forwarder {
       const first = await pipe.#join(one, undefined, 'a', signal)
       const second = await pipe.#join(other, first, 'b', signal)
       pipe.#ends = [first, second]
+      pipe.resume()
       return pipe
     } catch (error) {
       await pipe.close()

@@ -2,9 +2,6 @@
 import type { NativePort } from '../addon.js'
 import type { Place } from '../tap/place.js'
 
-/** What sort of frames: Ethernet, or bare IP packets as a TUN carries them. */
-export type Layer = 'ethernet' | 'ip'
-
 /**
  * A port that is no device: a UDP peer, a packet socket, a Unix socket. It can be one end of a `Pipe` or a port of a
  * `Switch`, one at a time. Closing it lets go of it; what forwards goes on with it until the port is removed there.

@@ -157,8 +157,13 @@ export class Switch extends Forwarder<SwitchPort> {
     const made = new Switch(options)
     try {
       for (const mac of own) made.fix(mac, 'own')
-      for (const [at, port] of given.entries())
-        await made.#add(port.source, { signal, ...port.options }, `ports[${at}]`)
+      const started: SwitchPort[] = []
+      for (const [at, { source, options: settings }] of given.entries()) {
+        const port = await made.#add(source, { signal, ...settings, paused: true }, `ports[${at}]`)
+        if (!settings.paused) started.push(port)
+      }
+      // All at once: what is read from the first may be for the last.
+      ForwardedPort.change(started, { paused: false })
       return made
     } catch (error) {
       await made.close()
@@ -183,10 +188,10 @@ export class Switch extends Forwarder<SwitchPort> {
     return this.#add(given.source, { ...given.options, ...options }, 'port')
   }
 
-  /** Removes a port while others go on, with all addresses behind it. Its device stays open. */
+  /** Removes a port while others go on, with all addresses behind it. Its device stays open. Idempotent. */
   async removePort(port: SwitchPort): Promise<void> {
     this.assertOpen()
-    if (!(port instanceof SwitchPort)) throw invalidArgument('port', 'a port of this switch', port)
+    if (!(port instanceof SwitchPort && this.owns(port))) throw invalidArgument('port', 'a port of this switch', port)
     await this.part(port)
   }
 

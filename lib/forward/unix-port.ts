@@ -23,6 +23,9 @@ export interface UnixDatagramOptions extends UnixPortOptions {
   remote: string
 }
 
+/** Milliseconds. */
+const RECONNECT_EVERY = 1000
+
 const SOCKET_TYPES = { stream: 1, dgram: 2 } as const
 
 const CHECKS: Record<keyof UnixPortOptions, Check> = { ...BUFFER_CHECKS, name: portName }
@@ -90,7 +93,8 @@ export class UnixPort extends SocketPort {
   /**
    * Receives datagrams at one path and sends them to another:
    * `-netdev dgram,local.type=unix,local.path=REMOTE,remote.type=unix,remote.path=LOCAL`. Who may write to the file may send.
-   * The kernel lets `net.unix.max_dgram_qlen` datagrams wait, 10 by default, which is few: raise it, or use a stream.
+   * A peer that takes the place of another is heard after a second, or once something was sent to it. The kernel lets
+   * `net.unix.max_dgram_qlen` datagrams wait, 10 by default, which is few: raise it, or use a stream.
    *
    * @throws LinkwrightError `EADDRINUSE` (the path exists), `EACCES`, `ENAMETOOLONG`
    */
@@ -102,6 +106,7 @@ export class UnixPort extends SocketPort {
     const name = options.name ?? `unix ${readable(remote)}`
     const { sendBuffer, receiveBuffer } = buffers(options)
     const native = attempt(name, () => addon().openUnixDatagramPort(local, remote, sendBuffer, receiveBuffer))
+    keepConnected(native)
     return new UnixPort(native, name, local)
   }
 
@@ -160,6 +165,13 @@ export class UnixPort extends SocketPort {
       name
     )
   }
+}
+
+/** Looks for a peer that has taken the place of another, whose datagrams the kernel refuses meanwhile. Keeps nothing alive. */
+function keepConnected(native: NativePort): void {
+  const timer = setInterval(() => {
+    if (!addon().reconnectUnixPort(native)) clearInterval(timer)
+  }, RECONNECT_EVERY).unref()
 }
 
 function checkPath(value: unknown, where: string): asserts value is string {

@@ -7,7 +7,7 @@ export interface BatchOptions {
   /** Bytes of the slab; 256 KiB by default, more where `room` needs it. */
   bytes?: number | undefined
   /**
-   * Longest frame that is read, in bytes without its virtio-net header: 65,550 by default, which holds any super-frame.
+   * Longest frame that is read, in bytes without its virtio-net header: 65,600 by default, which holds any super-frame.
    * Reading stops when less than this is left in the slab, so a small MTU's worth fits more frames into less memory.
    */
   room?: number | undefined
@@ -19,8 +19,8 @@ export interface BatchOptions {
 
 const DEFAULT_FRAMES = 64
 const DEFAULT_BYTES = 262_144
-/** 64 KiB of IP, an Ethernet header, and a tag. */
-const LARGEST_FRAME = 65_550
+/** 64 KiB behind an IPv6 header, an Ethernet header, and two tags: 65,597. */
+const LARGEST_FRAME = 65_600
 const ALIGNMENT = 64
 
 /**

@@ -1,12 +1,21 @@
 /** The frames of one queue of a device. */
+import { fstatSync } from 'node:fs'
 import { constants } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
-import { addon, FRAME_COUNTER, type NativeDescriptors, type NativeFrameQueue, VERDICT } from '../addon.js'
+import {
+  addon,
+  FRAME_COUNTER,
+  type NativeDescriptors,
+  type NativeFrameQueue,
+  type NativePoller,
+  VERDICT
+} from '../addon.js'
 import { closedError, errnoName, invalidArgument, LinkwrightError, nativeError, systemError } from '../errors.js'
 import { checkKeys } from '../options.js'
 import { READABLE, Readiness, WRITABLE } from '../readiness.js'
 import { FrameBatch, type BatchOptions as Layout } from './batch.js'
 import { FrameCounters } from './counters.js'
+import type { Layer, Mirror, Mirrored } from './mirror.js'
 
 /** A verdict of {@link FrameQueue.forward}: the frame goes nowhere. */
 export const DROP = VERDICT.drop
@@ -14,9 +23,6 @@ export const DROP = VERDICT.drop
 export const FLOOD = VERDICT.flood
 /** What {@link FrameQueue.forward} makes of a verdict whose port did not take the frame, or that is none. */
 export const REFUSED = VERDICT.refused
-
-/** Called with frames that were read (`inbound`) or written (`outbound`): those from `from` to before `to`. */
-export type Mirror = (batch: FrameBatch, from: number, to: number, direction: 'inbound' | 'outbound') => void
 
 export interface FramesOptions extends Omit<Layout, 'vnetHeaderSize'> {
   /**
@@ -42,6 +48,7 @@ const KEYS: ReadonlySet<string> = new Set<keyof FramesOptions>([
 /** Whose frames they are. */
 export interface FrameSource {
   readonly name: string
+  readonly layer: Layer
   /** Tells when the device is gone, where its descriptor does not: macvtap. */
   watch?(gone: () => void): Disposable
 }
@@ -52,18 +59,16 @@ export interface FrameSource {
  *
  * One at a time may read. A frame that is read is the reader's: no other process or queue sees it.
  */
-export class FrameQueue {
+export class FrameQueue implements Mirrored {
   /** Bytes of the virtio-net header that the device puts before each frame. */
   readonly vnetHeaderSize: number
   readonly counters = new FrameCounters()
-  /** Sees what is read and written, for captures. */
+  /** Sees what is read and written, for captures: `capture.mirror(queue)` sets it. */
   mirror: Mirror | undefined
   readonly #fd: number
   readonly #source: FrameSource
   readonly #native: NativeFrameQueue
-  /** What it owns of the descriptor, if it does. */
-  readonly #descriptors: NativeDescriptors | undefined
-  #watch: Disposable | undefined
+  readonly #held: Held
   #readiness: Readiness | undefined
   #keepAlive = true
   #closed = false
@@ -74,10 +79,16 @@ export class FrameQueue {
   private constructor(fd: number, vnetHeaderSize: number, source: FrameSource, descriptors?: NativeDescriptors) {
     this.#fd = fd
     this.#source = source
-    this.#descriptors = descriptors
-    if (descriptors) leaks.register(this, { descriptors, name: source.name }, this)
     this.vnetHeaderSize = vnetHeaderSize
     this.#native = addon().createFrameQueue(fd, vnetHeaderSize, this.counters.slots)
+    // The watch lives until it is disposed of, and must not keep alive what does that.
+    const self = new WeakRef(this)
+    const watch = source.watch?.(() => {
+      const queue = self.deref()
+      if (queue) queue.#leave()
+    })
+    this.#held = { name: source.name, descriptors, watch, poller: undefined }
+    leaks.register(this, this.#held, this)
   }
 
   /** @internal Of a device, which closes it before its descriptor. */
@@ -99,7 +110,14 @@ export class FrameQueue {
       descriptors = addon().adoptDescriptors([duplicate])
       const { name, flags } = await addon().tunGetInterface(duplicate)
       const size = flags & IFF_VNET_HDR ? await addon().tunIoctl(duplicate, 'TUNGETVNETHDRSZ', 0) : 0
-      return new FrameQueue(duplicate, size, { name }, descriptors)
+      const layer = flags & IFF_TUN ? 'ip' : 'ethernet'
+      const silent = fstatSync(duplicate).rdev !== TUN_NODE
+      const source = {
+        name,
+        layer,
+        ...(silent && { watch: (gone: () => void) => lookAfter(duplicate, gone) })
+      } as const
+      return new FrameQueue(duplicate, size, source, descriptors)
     } catch (error) {
       await descriptors?.close()
       throw nativeError(error)
@@ -110,6 +128,16 @@ export class FrameQueue {
     return this.#closed
   }
 
+  /** The device's. */
+  get name(): string {
+    return this.#source.name
+  }
+
+  /** What its frames begin with. */
+  get layer(): Layer {
+    return this.#source.layer
+  }
+
   /** A batch of the layout that this queue reads. */
   createBatch(options: Omit<Layout, 'vnetHeaderSize'> = {}): FrameBatch {
     return new FrameBatch({ ...options, vnetHeaderSize: this.vnetHeaderSize })
@@ -118,7 +146,7 @@ export class FrameQueue {
   /**
    * Reads what is there into a batch, in place of what it held, without waiting.
    *
-   * @returns frames read; 0 when none was there
+   * @returns frames read; 0 when none was there, or only such as were dropped (see `counters`)
    * @throws LinkwrightError `EBADFD` (TUN, TAP: the device was deleted), `ENOLINK` (macvtap: likewise), `ERR_CLOSED`
    */
   readBatch(batch: FrameBatch): number {
@@ -142,10 +170,7 @@ export class FrameQueue {
     if (!Number.isInteger(to) || to < from || to > batch.length) {
       throw invalidArgument('to', `from ${from} to ${batch.length}`, to)
     }
-    const { bytes, offsets, lengths, vnetHeaderSize } = batch
-    const written = this.#native.write(bytes, offsets, lengths, vnetHeaderSize, from, to)
-    if (this.mirror && written > 0) this.mirror(batch, from, from + written, 'outbound')
-    return written
+    return this.#write(batch, from, to)
   }
 
   /**
@@ -166,6 +191,7 @@ export class FrameQueue {
   /** Writes all frames of a batch, waiting where the kernel asks to. Rejects at the first frame that is refused for good. */
   async write(batch: FrameBatch, options: { signal?: AbortSignal | undefined } = {}): Promise<void> {
     for (let from = 0; ; ) {
+      options.signal?.throwIfAborted()
       from += this.writeBatch(batch, from)
       if (from === batch.length) return
       if (this.writeErrorCode !== 'EAGAIN') throw this.writeError
@@ -184,6 +210,7 @@ export class FrameQueue {
     this.#assertUsable()
     if (verdicts.length < batch.length)
       throw invalidArgument('verdicts', `one for each of ${batch.length} frames`, verdicts)
+    if (ports.some(port => port.mirror)) return this.#forwardEach(batch, verdicts, ports)
     const { bytes, offsets, lengths, vnetHeaderSize, length } = batch
     const natives = ports.map(port => port.#native)
     return this.#native.forward(bytes, offsets, lengths, vnetHeaderSize, length, verdicts, natives)
@@ -244,7 +271,8 @@ export class FrameQueue {
   }
 
   /**
-   * Frames one by one, for comfort: each is a view that is valid until the next one.
+   * Frames one by one, for comfort: each is a view that is valid until the next one. What their virtio-net headers say,
+   * only batches tell.
    */
   async *each(options: FramesOptions = {}): AsyncGenerator<Uint8Array, void, undefined> {
     for await (const batch of this.batches(options)) yield* batch
@@ -269,15 +297,37 @@ export class FrameQueue {
     if (this.#closed) return
     this.#closed = true
     this.#native.close()
-    this.#watch?.[Symbol.dispose]()
+    this.#held.watch?.[Symbol.dispose]()
     this.#readiness?.close(closedError(`the queue of ${this.#source.name}`))
-    if (!this.#descriptors) return
     leaks.unregister(this)
-    void this.#descriptors.close()
+    void this.#held.descriptors?.close()
   }
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  /** {@link forward} with a call for each frame, after which it is known which port took it. */
+  #forwardEach(batch: FrameBatch, verdicts: Int32Array, ports: readonly FrameQueue[]): number {
+    let moved = 0
+    for (let frame = 0; frame < batch.length; frame++) {
+      const verdict = verdicts[frame] as number
+      if (verdict === DROP) continue
+      const one = ports[verdict]
+      const targets = verdict === FLOOD ? ports.filter(port => port !== this) : one ? [one] : []
+      let taken = 0
+      for (const port of targets) taken += port.#write(batch, frame, frame + 1)
+      if (taken < targets.length || (verdict !== FLOOD && !one)) verdicts[frame] = REFUSED
+      moved += taken
+    }
+    return moved
+  }
+
+  #write(batch: FrameBatch, from: number, to: number): number {
+    const { bytes, offsets, lengths, vnetHeaderSize } = batch
+    const written = this.#native.write(bytes, offsets, lengths, vnetHeaderSize, from, to)
+    if (this.mirror && written > 0) this.mirror(batch, from, from + written, 'outbound')
+    return written
   }
 
   #read(batch: FrameBatch, spin: number): number {
@@ -309,13 +359,18 @@ export class FrameQueue {
     this.#assertUsable()
     if (!this.#readiness) {
       this.#readiness = new Readiness(this.#fd)
+      this.#held.poller = this.#readiness.poller
       if (!this.#keepAlive) this.#readiness.unref()
     }
-    this.#watch ??= this.#source.watch?.(() => {
-      this.#gone = this.#error(ENOLINK, 'read')
-      this.#readiness?.fail(this.#gone)
-    })
     await this.#readiness.until(events, signal)
+  }
+
+  /** The device was deleted, though its descriptor takes frames as before. */
+  #leave(): void {
+    this.#gone = this.#error(ENOLINK, 'read')
+    this.#native.close()
+    this.#held.watch?.[Symbol.dispose]()
+    this.#readiness?.fail(this.#gone)
   }
 
   #assertUsable(): void {
@@ -328,13 +383,36 @@ export class FrameQueue {
   }
 }
 
-/** A queue of its own descriptor that is collected while open is a mistake of the program. */
-const leaks = new FinalizationRegistry<{ descriptors: NativeDescriptors; name: string }>(({ descriptors, name }) => {
+/** What has to be closed when a queue is collected. */
+interface Held {
+  readonly name: string
+  /** What it owns of the descriptor, if it does. */
+  readonly descriptors: NativeDescriptors | undefined
+  readonly watch: Disposable | undefined
+  poller: NativePoller | undefined
+}
+
+/** A queue of its own descriptor that is collected while open is a mistake of the program; others go with their device. */
+const leaks = new FinalizationRegistry<Held>(({ descriptors, watch, poller, name }) => {
+  watch?.[Symbol.dispose]()
+  poller?.close()
+  if (!descriptors) return
   void descriptors.close()
   process.emitWarning(`a queue of ${name} was garbage-collected while open; call close()`, { code: 'LINKWRIGHT_LEAK' })
 })
 
+/** Milliseconds between two looks at a device that does not tell that it was deleted, and is in a namespace not known. */
+const LOOK_EVERY = 1000
+
+function lookAfter(fd: number, gone: () => void): Disposable {
+  const looking = setInterval(() => void addon().tunGetInterface(fd).catch(gone), LOOK_EVERY).unref()
+  return { [Symbol.dispose]: () => clearInterval(looking) }
+}
+
+/** Device number of /dev/net/tun (10, 200), whose descriptors tell when their device is deleted. */
+const TUN_NODE = 0x0ac8
 /** linux/if_tun.h */
+const IFF_TUN = 1
 const IFF_VNET_HDR = 0x4000
 const ENOLINK = -constants.errno.ENOLINK
 

@@ -6,6 +6,9 @@ import type { FrameQueue, FramesOptions } from './queue.js'
 /**
  * An object-mode stream: reading gives a Buffer per frame (a copy), writing takes a frame's bytes. Backpressure reaches the
  * kernel's queue. Destroying it leaves the queue open.
+ *
+ * Virtio-net headers are left out, and an empty one is written: use it without `offloads`, or super-frames and frames
+ * without a checksum come out as if they were finished.
  */
 export function frameStream(queue: FrameQueue, options: FramesOptions = {}): Duplex {
   const stopping = new AbortController()

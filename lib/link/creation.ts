@@ -40,6 +40,8 @@ export interface CreationContext {
   socket: NetlinkSocket
   links: LinkVerbs
   open: OpenLinks
+  /** Removes links of the socket's namespace, a result each. */
+  removeAll(indexes: number[]): Promise<PromiseSettledResult<void>[]>
   /** Whether the socket speaks to the process's own namespace. */
   ownNetns: boolean
   explain(error: unknown, options: ResolvedOptions): Promise<unknown>
@@ -64,7 +66,12 @@ export interface CreationOptions {
   cancel: Cancellation
   /** Remove what was made for a caller who has given up meanwhile. */
   undo: boolean
+  /** Stop at the first failure and remove what was made. */
+  allOrNone?: boolean | undefined
+  onProgress?: ((done: number, total: number | undefined) => void) | undefined
 }
+
+export type LinkSource = Iterable<CreateLink> | AsyncIterable<CreateLink>
 
 /** Lets the event loop turn between chunks that are answered at once. */
 class Turns {
@@ -83,26 +90,102 @@ class Turns {
  */
 export async function createLinks(
   context: CreationContext,
-  all: readonly CreateLink[],
+  all: LinkSource,
   options: CreationOptions
 ): Promise<Settled[]> {
   const references = new References(name => context.links.indexOf(name))
   const results: Promise<Settled[]>[] = []
   const turns = new Turns()
-  for (let first = 0; first < all.length; first += CHUNK) {
-    const chunk = all.slice(first, first + CHUNK)
+  const total = Array.isArray(all) ? all.length : undefined
+  const elsewhere = new Map<number, NetnsRef>()
+  let given = 0
+  let done = 0
+  let failed = false
+  const finished = (settled: Settled[]): Settled[] => {
+    failed ||= settled.some(({ status }) => status === 'rejected')
+    done += settled.length
+    options.onProgress?.(done, total)
+    return settled
+  }
+  for await (const chunk of chunksOf(all)) {
     if (results.length >= IN_FLIGHT) await results[results.length - IN_FLIGHT]
     if (results.length > 0) await setImmediate()
-    const givenUp = options.cancel.givenUp
-    if (givenUp) results.push(Promise.resolve(chunk.map(() => ({ status: 'rejected', reason: givenUp.reason }))))
-    else {
+    for (const [at, item] of chunk.entries()) if (item?.netns !== undefined) elsewhere.set(given + at, item.netns)
+    given += chunk.length
+    const givenUp = options.cancel.givenUp ?? (failed && options.allOrNone ? { reason: undefined } : undefined)
+    if (givenUp) {
+      const unmade = chunk.map((): Settled => ({ status: 'rejected', reason: givenUp.reason }))
+      results.push(Promise.resolve(finished(unmade)))
+    } else {
       const refused = chunk.map(refusal)
       await references.load(chunk.filter((_, at) => refused[at] === undefined))
-      results.push(createChunk(context, chunk, refused, references, turns, options))
+      results.push(createChunk(context, chunk, refused, references, turns, options).then(finished))
     }
   }
   const settled = (await Promise.all(results)).flat()
-  return all.length === 1 ? settled : settled.map(numbered)
+  const named = settled.length === 1 ? settled : settled.map(numbered)
+  return failed && options.allOrNone ? await takeBack(context, named, elsewhere) : named
+}
+
+async function* chunksOf(all: LinkSource): AsyncGenerator<CreateLink[], void, undefined> {
+  let chunk: CreateLink[] = []
+  const isFull = (given: CreateLink) => chunk.push(given) === CHUNK
+  const take = () => {
+    const full = chunk
+    chunk = []
+    return full
+  }
+  // Waiting for each of those that are there already would take longer than encoding them.
+  if (Symbol.iterator in all) {
+    for (const given of all) if (isFull(given)) yield take()
+  } else {
+    for await (const given of all) if (isFull(given)) yield take()
+  }
+  if (chunk.length > 0) yield take()
+}
+
+/** Removes what was made, because something else was not. What cannot be removed stays fulfilled. */
+async function takeBack(
+  context: CreationContext,
+  settled: Settled[],
+  elsewhere: ReadonlyMap<number, NetnsRef>
+): Promise<Settled[]> {
+  const at = settled.findIndex(result => result.status === 'rejected' && result.reason !== undefined)
+  const cause = (settled[at] as PromiseRejectedResult).reason
+  const made: { item: number; index: number }[] = []
+  for (const [item, result] of settled.entries()) {
+    if (result.status === 'fulfilled') made.push({ item, index: result.value.index })
+  }
+  const here = made.filter(({ item }) => !elsewhere.has(item))
+  const removed = new Set<number>()
+  const results = await context.removeAll(here.map(({ index }) => index))
+  for (const [position, { status }] of results.entries()) {
+    if (status === 'fulfilled') removed.add((here[position] as { item: number }).item)
+  }
+  for (const { item, index } of made) {
+    const netns = elsewhere.get(item)
+    if (netns !== undefined && (await removeThere(context, netns, index))) removed.add(item)
+  }
+  return settled.map((result, item) => {
+    if (result.status === 'rejected' ? result.reason !== undefined : !removed.has(item)) return result
+    const what = result.status === 'rejected' ? 'not made' : 'removed again'
+    const message = `${what}, because item ${at} failed: ${cause instanceof Error ? cause.message : cause}`
+    return { status: 'rejected', reason: new LinkwrightError(message, { code: 'ERR_UNDONE', item, cause }) }
+  })
+}
+
+async function removeThere(context: CreationContext, netns: NetnsRef, index: number): Promise<boolean> {
+  try {
+    const there = await context.open(netns)
+    try {
+      await there.links.delete(index, { ifExists: true })
+    } finally {
+      there.close()
+    }
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Never rejects: every item has a result. */

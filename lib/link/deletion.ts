@@ -1,55 +1,48 @@
-/** Noticing that a link is gone from its namespace: deleted, or moved elsewhere. */
-import { RTNLGRP_LINK } from '../netlink/constants.js'
-import { Notifications } from '../netlink/notifications.js'
-import type { NetnsRef } from '../netns.js'
-import { linkMessage } from '../rtnetlink/link.js'
-import { RTM } from '../rtnetlink/verbs.js'
-import { Netlink } from './netlink.js'
+/** Noticing that a device is deleted, where its descriptor does not tell. */
+import { type LinkWatcher, watchLink } from './link-watch.js'
+
+/** Milliseconds between two looks at a device that left its namespace. */
+const LOOK_EVERY = 1000
 
 /**
- * Calls `gone` once when the link is not there any more, which may be at once. It does not keep the process alive.
- * Disposing it stops it.
+ * Calls `gone` once when the device is deleted, which may be at once. It does not keep the process alive. Disposing it
+ * stops it.
+ *
+ * @param check rejects when the device is deleted: one that left its namespace may only have been moved
  */
-export function watchDeletion(index: number, netns: NetnsRef | undefined, gone: () => void): Disposable {
+export function watchDeletion(
+  index: number,
+  netns: Parameters<typeof watchLink>[1],
+  check: () => Promise<unknown>,
+  gone: () => void
+): Disposable {
   let stopped = false
-  let notifications: Notifications | undefined
+  let watch: AsyncDisposable | undefined
+  let looking: NodeJS.Timeout | undefined
   const stop = () => {
     stopped = true
-    void notifications?.close()
-  }
-  const tell = () => {
-    if (stopped) return
-    stop()
-    gone()
+    clearInterval(looking)
+    void watch?.[Symbol.asyncDispose]()
   }
   const look = async () => {
-    using net = await Netlink.open({ netns })
-    net.socket.unref()
-    if (!(await net.links.find(index))) tell()
+    try {
+      await check()
+    } catch {
+      if (stopped) return
+      stop()
+      gone()
+    }
   }
-  // A namespace that cannot be entered is as gone as the link.
-  const lookOrTell = () => look().catch(tell)
+  const left = async () => {
+    await look()
+    if (!stopped) looking = setInterval(() => void look(), LOOK_EVERY).unref()
+  }
+  const watcher: LinkWatcher = { up() {}, down() {}, left: () => void left() }
   const start = async () => {
-    const opened = await Notifications.open(
-      [RTNLGRP_LINK],
-      {
-        messages: messages => {
-          for (const message of messages) {
-            if (message.type !== RTM.RTM_DELLINK) continue
-            const link = linkMessage.read(message.data, message.start, message.end)
-            // A bridge says likewise of a port that leaves it, with its own family.
-            if (link.index === index && link.family === 0) return tell()
-          }
-        },
-        lost: () => void lookOrTell()
-      },
-      { netns }
-    )
-    opened.unref()
-    notifications = opened
-    if (stopped) void opened.close()
-    else await look()
+    watch = await watchLink(index, netns, watcher)
+    if (stopped) await watch[Symbol.asyncDispose]()
   }
-  start().catch(tell)
+  // A namespace that cannot be entered tells nothing.
+  start().catch(left)
   return { [Symbol.dispose]: stop }
 }

@@ -50,9 +50,9 @@ function linkRequest(
 }
 
 /** Attributes that name a link in a request: ifindex in the header, or one of its names. */
-export function reference(ref: string | number): { index?: number; name?: string; altIfname?: string } {
+export function reference(ref: string | number, path = 'link'): { index?: number; name?: string; altIfname?: string } {
   if (typeof ref === 'number') {
-    if (!Number.isInteger(ref) || ref < 1 || ref > 0x7fffffff) throw invalidArgument('link', 'an ifindex', ref)
+    if (!Number.isInteger(ref) || ref < 1 || ref > 0x7fffffff) throw invalidArgument(path, 'an ifindex', ref)
     return { index: ref }
   }
   return Buffer.byteLength(ref) > IFNAME_MAX ? { altIfname: ref } : { name: ref }
@@ -169,6 +169,11 @@ export function changeRequest(ref: string | number, options: ResolvedOptions): R
 
 export function deleteRequest(ref: string | number): Request {
   return linkRequest('RTM_DELLINK', reference(ref), { link: ref })
+}
+
+/** Removes all links of a group, or none. */
+export function deleteGroupRequest(group: number): Request {
+  return linkRequest('RTM_DELLINK', { group }, { link: `group ${group}` })
 }
 
 export function getRequest(ref: string | number, statistics: boolean): Request {

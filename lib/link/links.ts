@@ -9,7 +9,7 @@ import { type NetnsRef, openNetns } from '../netns.js'
 import { checkKeys } from '../options.js'
 import type { KindName } from '../rtnetlink/link-kind.js'
 import { RTM } from '../rtnetlink/verbs.js'
-import { createLinks, type OpenLinks, wantsVerification } from './creation.js'
+import { createLinks, type LinkSource, type OpenLinks, wantsVerification } from './creation.js'
 import { diagnose } from './diagnosis.js'
 import { Link, type LinkOfKind, type LinkRef } from './link.js'
 import type { BridgePortSettings, ChangeLink, ChangeOptions, CreateLink } from './link-options.js'
@@ -20,9 +20,11 @@ import {
   getRequest,
   listRequest,
   notApplied,
-  type ResolvedOptions
+  type ResolvedOptions,
+  reference
 } from './link-requests.js'
 import { namesIn, plainRef, References } from './references.js'
+import { removeLinks } from './removal.js'
 import { type WaitOptions, waitForLink } from './wait.js'
 
 export interface ListOptions extends CallOptions {
@@ -38,6 +40,25 @@ export interface ListOptions extends CallOptions {
 const CREATION_ONLY = ['index', 'link', 'altnames', 'peer']
 
 const LIST_KEYS: ReadonlySet<string> = new Set<keyof ListOptions>(['kind', 'master', 'statistics', 'signal', 'timeout'])
+
+export interface CreateManyOptions extends ChangeOptions {
+  /** Whether one that fails leaves the others alone (`keep`, the default) or ends it all and removes them. */
+  onError?: 'keep' | 'undo' | undefined
+  /** Called with how many links have a result, of how many if that is known. */
+  onProgress?: ((done: number, total: number | undefined) => void) | undefined
+}
+
+export interface DeleteManyOptions extends CallOptions {
+  ifExists?: boolean | undefined
+  onProgress?: ((done: number, total: number) => void) | undefined
+}
+
+const DELETE_MANY_KEYS: ReadonlySet<string> = new Set<keyof DeleteManyOptions>([
+  'ifExists',
+  'onProgress',
+  'signal',
+  'timeout'
+])
 
 export class Links {
   readonly #socket: NetlinkSocket
@@ -103,13 +124,16 @@ export class Links {
 
   /**
    * Creates many links in few system calls. Each has a result of its own, as of `Promise.allSettled`: one that fails does
-   * not stop the others, and what one of them made in part is removed.
+   * not stop the others, and what one of them made in part is removed. With `onError: 'undo'` it stops them, and those that
+   * were made are removed as by {@link deleteMany}; their error is `ERR_UNDONE`, with the failure as its cause.
+   *
+   * An async iterable is read as far as the kernel follows, so that not all has to be in memory.
    */
-  async createMany(
-    options: Iterable<CreateLink>,
-    callOptions: ChangeOptions = {}
-  ): Promise<PromiseSettledResult<Link>[]> {
-    return await this.#create([...options], callOptions, false)
+  async createMany(options: LinkSource, callOptions: CreateManyOptions = {}): Promise<PromiseSettledResult<Link>[]> {
+    const { onError = 'keep', onProgress } = callOptions
+    if (onError !== 'keep' && onError !== 'undo') throw invalidArgument('onError', "'keep' or 'undo'", onError)
+    checkProgress(onProgress)
+    return await this.#create(options, callOptions, false)
   }
 
   /**
@@ -214,6 +238,28 @@ export class Links {
   }
 
   /**
+   * Removes many links at once, of whatever kinds: 1,000 TAPs, macvtaps or veth pairs in less than half a second, which
+   * take 20 s one by one. Each has a result of its own, as of `Promise.allSettled`. Bridges come last; they take 17 ms
+   * each.
+   *
+   * What is removed is what the references meant when this was called, whatever is renamed or created meanwhile. On the
+   * way the links are in a group (`IFLA_GROUP`) of their own; those that cannot be removed get theirs back.
+   *
+   * Giving up (`signal`, `timeout`) stops before the next thousand.
+   *
+   * @param options.ifExists links that do not exist are no errors
+   * @param options.onProgress called with how many links have a result, of how many
+   */
+  async deleteMany(refs: Iterable<LinkRef>, options: DeleteManyOptions = {}): Promise<PromiseSettledResult<void>[]> {
+    checkKeys(options, DELETE_MANY_KEYS)
+    const { ifExists = false, onProgress } = options
+    checkProgress(onProgress)
+    const targets = [...refs].map((ref, at) => plainRef(ref, `refs[${at}]`))
+    for (const [at, target] of targets.entries()) reference(target, `refs[${at}]`)
+    return await removeLinks(this.#socket, targets, { ifExists, onProgress, cancel: new Cancellation(options) })
+  }
+
+  /**
    * Waits until `condition` holds for a link, which may not exist yet or no longer (`undefined`). Resolves with the link
    * as it was then. Driven by the kernel's announcements.
    *
@@ -233,16 +279,19 @@ export class Links {
     return typeof target === 'number' ? target : (await this.get(target, options)).index
   }
 
-  #create(all: CreateLink[], options: ChangeOptions, undo: boolean): Promise<PromiseSettledResult<Link>[]> {
+  #create(all: LinkSource, options: CreateManyOptions, undo: boolean): Promise<PromiseSettledResult<Link>[]> {
     const context = {
       socket: this.#socket,
       links: this,
       open: this.#open,
+      removeAll: (indexes: number[]) => this.deleteMany(indexes, { ifExists: true }),
       ownNetns: this.#netns === undefined,
       explain: (error: unknown, resolved: ResolvedOptions) => this.#explain(error, resolved),
       verify: assertApplied
     }
-    return createLinks(context, all, { verify: options.verify, cancel: new Cancellation(options), undo })
+    const { verify, onError, onProgress } = options
+    const allOrNone = onError === 'undo'
+    return createLinks(context, all, { verify, cancel: new Cancellation(options), undo, allOrNone, onProgress })
   }
 
   #link(replies: Message[], ref: string | number): Link {
@@ -262,6 +311,11 @@ export class Links {
     if (!diagnosis) return error
     return amend(error, { diagnosis })
   }
+}
+
+function checkProgress(onProgress: unknown): void {
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw invalidArgument('onProgress', 'a function', onProgress)
 }
 
 function assertApplied(request: Request, link: Link): void {

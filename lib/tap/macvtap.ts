@@ -125,7 +125,11 @@ export class Macvtap extends QueueDevice {
 
   /** The descriptor of a deleted link looks like that of an idle one. */
   protected override frameSource(): FrameSource {
-    return { name: this.name, watch: gone => watchDeletion(this.index, this.#place.netns, gone) }
+    const { name, layer, index } = this
+    // The watch must not keep a device that nobody holds any more; the frames do, as long as they are in use.
+    const self = new WeakRef(this)
+    const check = async () => self.deref()?.describe()
+    return { name, layer, watch: gone => watchDeletion(index, this.#place.netns, check, gone) }
   }
 }
 

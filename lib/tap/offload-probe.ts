@@ -225,15 +225,23 @@ class Arena implements AsyncDisposable {
    *
    * @param by which TAP; frames from the verifying one go through NAPI, which verifies their checksums
    */
-  async pass(
-    batch: FrameBatch,
-    expected: number,
-    by: 'plain' | 'verifying' = 'plain',
-    patience = 250
-  ): Promise<FrameBatch | string> {
+  async pass(batch: FrameBatch, expected: number, by: Writer = 'plain'): Promise<FrameBatch | string> {
+    // What is late, or lost, on a busy machine proves nothing; what is so every time does.
+    let arrived: FrameBatch | string = ''
+    for (const patience of PATIENCE) {
+      arrived = await this.#tryToPass(batch, expected, by, patience)
+      if (typeof arrived === 'string' || arrived.length === expected) break
+    }
+    return arrived
+  }
+
+  async #tryToPass(batch: FrameBatch, expected: number, by: Writer, patience: number): Promise<FrameBatch | string> {
     const writer = this.#queues[by === 'plain' ? WRITER : VERIFYING_WRITER] as FrameQueue
-    if (writer.writeBatch(batch) < batch.length) return `${writer.writeErrorCode} when it was written`
     const arrived = new FrameBatch({ frames: 256, vnetHeaderSize: VNET_HEADER_SIZE })
+    // What came too late for those before.
+    this.#collect(arrived)
+    arrived.clear()
+    if (writer.writeBatch(batch) < batch.length) return `${writer.writeErrorCode} when it was written`
     for (const end = performance.now() + patience; ; ) {
       this.#collect(arrived)
       // Usually they are there at once.
@@ -258,7 +266,7 @@ class Arena implements AsyncDisposable {
     }
     for (const { index, name, descriptors } of this.#taps) {
       await this.#net.links.set(index, { master, up: true })
-      this.#queues.push(FrameQueue.of(descriptors.fds[0] as number, VNET_HEADER_SIZE, { name }))
+      this.#queues.push(FrameQueue.of(descriptors.fds[0] as number, VNET_HEADER_SIZE, { name, layer: 'ethernet' }))
     }
     await this.#warmUp()
   }
@@ -268,7 +276,7 @@ class Arena implements AsyncDisposable {
     const batch = this.createBatch()
     pushProbeFrame(batch, { version: 4, protocol: 'udp', payload: 10 }, false)
     for (let attempt = 0; attempt < 50; attempt++) {
-      const arrived = await this.pass(batch, 1, 'plain', 40)
+      const arrived = await this.#tryToPass(batch, 1, 'plain', 40)
       if (typeof arrived !== 'string' && arrived.length > 0) return
     }
     throw new LinkwrightError('no frame arrives from one TAP of a bridge at the other', { code: 'ERR_TIMEOUT' })
@@ -284,6 +292,11 @@ class Arena implements AsyncDisposable {
     }
   }
 }
+
+type Writer = 'plain' | 'verifying'
+
+/** Milliseconds that are waited for frames, one time after the other. */
+const PATIENCE = [250, 500, 1000]
 
 /** Places of the TAPs. */
 const WRITER = 0

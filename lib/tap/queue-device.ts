@@ -2,6 +2,7 @@
 import { type InspectOptions, inspect } from 'node:util'
 import { addon, type NativeDescriptors, type TunIoctl } from '../addon.js'
 import { closedError, LinkwrightError, nativeError } from '../errors.js'
+import type { Layer } from '../frames/mirror.js'
 import { FrameQueue, type FrameSource } from '../frames/queue.js'
 import { checkKeys } from '../options.js'
 import { vnetHeaderSize as checkSize } from './checks.js'
@@ -49,6 +50,11 @@ export abstract class QueueDevice {
 
   /** @internal The namespace that it was opened in; its descriptor is closed with the device. */
   abstract get place(): Place
+
+  /** What its frames begin with. */
+  get layer(): Layer {
+    return 'ethernet'
+  }
 
   /** The name that the device was opened with. */
   get name(): string {

@@ -38,7 +38,7 @@ class PortCounters {
     /** Frames whose checksum was computed for this port. */
     kCompleted,
     // Dropped:
-    /** There was no room for too long. */
+    /** There was no room for too long, or none behind the port. */
     kRefused,
     /** The link is down, or nobody listens. */
     kDown,

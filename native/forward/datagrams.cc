@@ -32,8 +32,9 @@ int DatagramReader::Read(int fd) {
     header.msg_iovlen = 1;
     header.msg_name = &senders_[slot];
     header.msg_namelen = sizeof(sockaddr_storage);
-    header.msg_control = controls_[slot].bytes.data();
-    header.msg_controllen = controls_[slot].bytes.size();
+    if (!controls_) continue;
+    header.msg_control = control_[slot].bytes.data();
+    header.msg_controllen = control_[slot].bytes.size();
   }
   int result = 0;
   do {

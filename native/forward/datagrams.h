@@ -37,6 +37,12 @@ class DatagramReader {
   /** The longest datagram that any socket gives. */
   static constexpr size_t kRoom = 65'536 + 128;
 
+  /**
+   * @param controls whether control messages are wanted. Over a Unix socket they would be descriptors of the
+   * peer's choice, which nobody here would close
+   */
+  explicit DatagramReader(bool controls) : controls_(controls) {}
+
   /** The datagram to be dealt with next, or null: Read() more. */
   Datagram* current() { return next_ < count_ ? &datagrams_[next_] : nullptr; }
   void Advance() { ++next_; }
@@ -59,11 +65,12 @@ class DatagramReader {
     std::array<uint8_t, 128> bytes;
   };
 
+  const bool controls_;
   std::unique_ptr<uint8_t[]> memory_;
   std::array<mmsghdr, kSlots> messages_{};
   std::array<iovec, kSlots> buffers_{};
   std::array<sockaddr_storage, kSlots> senders_{};
-  std::array<Control, kSlots> controls_{};
+  std::array<Control, kSlots> control_{};
   std::array<Datagram, kSlots> datagrams_{};
   size_t next_ = 0;
   size_t count_ = 0;

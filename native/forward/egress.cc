@@ -23,7 +23,11 @@ timespec ToTimespec(std::chrono::nanoseconds time) {
 /** Whether a port takes the frame as it is. */
 bool Fits(const Frame& frame, const PortSlot& to) {
   if (NeedsWork(frame.header, to.offloads)) return false;
-  return frame.length <= to.largest || frame.header.gso_type != VnetHeader::kGsoNone;
+  if (frame.header.gso_type == VnetHeader::kGsoNone) return frame.length <= to.largest;
+  // No segment is longer than the longest frame: only another limit is worth looking for the headers.
+  if (to.largest == FrameBuffer::kLargestFrame) return true;
+  const Segmenter segmenter(frame.data, frame.length, frame.header, to.port->layer());
+  return segmenter.valid() && segmenter.largest() <= to.largest;
 }
 
 }  // namespace
@@ -63,6 +67,8 @@ void Egress::Merge(PortSlot& to, size_t queue, const Frame* frames, size_t count
       Adapt(
           to, queue,
           {static_cast<uint8_t*>(whole.iov_base), static_cast<uint32_t>(whole.iov_len), coalescer.header(i)});
+    } else if (size_t{coalescer.header(i).header_length} + coalescer.header(i).gso_size > to.largest) {
+      to.counters.Add(PortCounters::kOversize, coalescer.frames(i));
     } else {
       const size_t length = coalescer.Copy(i, Room(to, queue));
       Made(length, coalescer.header(i));
@@ -137,16 +143,19 @@ void Egress::Deliver(PortSlot& to, size_t queue, const Frame* frames, size_t cou
   const Frame* const end = frames + count;
   Clock::time_point until;
   bool waited = false;
+  // Whether the port has taken all, and still holds on to a part.
+  bool held = false;
   const auto drop_rest = [&](PortCounters::Transmitted reason) {
     to.counters.Add(reason, static_cast<uint64_t>(end - frames));
     frames = end;
   };
-  while (frames != end) {
+  while (frames != end || held) {
     if (to.gone.load(std::memory_order_relaxed)) return drop_rest(PortCounters::kGone);
     const Sent sent = to.port->Send(queue, frames, static_cast<size_t>(end - frames));
     if (sent.frames != 0) Count(to, frames, sent.frames);
     frames += sent.frames;
-    if (frames == end) break;
+    held = sent.error == EAGAIN;
+    if (frames == end && !held) break;
     switch (sent.error == 0 ? Trouble::kLater : to.port->Judge(sent.error)) {
       case Trouble::kLater:
         if (!waited) until = Clock::now() + settings_.patience;
@@ -154,7 +163,7 @@ void Egress::Deliver(PortSlot& to, size_t queue, const Frame* frames, size_t cou
         waited = true;
         break;
       case Trouble::kFrame:
-        to.counters.Add(PortCounters::kError, 1);
+        to.counters.Add(sent.error == ENOBUFS ? PortCounters::kRefused : PortCounters::kError, 1);
         ++frames;
         break;
       case Trouble::kDown:
@@ -174,6 +183,7 @@ void Egress::Count(PortSlot& to, const Frame* frames, size_t count) {
     bytes += frames[i].length;
   to.counters.Add(PortCounters::kTxFrames, count);
   to.counters.Add(PortCounters::kTxBytes, bytes);
+  ShowMirror(to, frames, count, true, watcher_);
   MarkUp(to, watcher_);
 }
 

@@ -133,6 +133,7 @@ void ForwardThread::Serve(Source& source, bool polled) {
     if (buffer_.count() != 0) {
       total += buffer_.count();
       Count(slot, source.queue);
+      ShowMirror(slot, buffer_.frames(), buffer_.count(), false, forwarder_);
       route_->Forward(*source.place, source.queue, buffer_, egress_);
     }
     source.hot = buffer_.full();

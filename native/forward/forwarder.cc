@@ -18,7 +18,7 @@ Forwarder::~Forwarder() {
 }
 
 Result<uint32_t> Forwarder::Add(std::shared_ptr<Port> port, uint64_t* counters,
-                                const PortSettings& settings) {
+                                std::shared_ptr<Mirror> mirror, const PortSettings& settings) {
   const std::lock_guard lock(mutex_);
   if (closed()) return Failure{EBADF, "forwarder"};
   const std::optional<uint16_t> number = FreeNumber();
@@ -31,7 +31,7 @@ Result<uint32_t> Forwarder::Add(std::shared_ptr<Port> port, uint64_t* counters,
     place.readers.push_back(reader);
   }
   const PortCounters memory(counters, port->queues().size());
-  place.slot = std::make_shared<PortSlot>(next_id_++, *number, std::move(port), memory);
+  place.slot = std::make_shared<PortSlot>(next_id_++, *number, std::move(port), memory, std::move(mirror));
   place.settings = settings;
   const uint32_t id = place.slot->id;
   auto topology = std::make_shared<Topology>(*topology_);

@@ -51,7 +51,8 @@ class Forwarder : private PortWatcher {
    *
    * @param counters PortCounters::Needed() of them, until the port is removed or the forwarder closed
    */
-  Result<uint32_t> Add(std::shared_ptr<Port> port, uint64_t* counters, const PortSettings& settings);
+  Result<uint32_t> Add(std::shared_ptr<Port> port, uint64_t* counters, std::shared_ptr<Mirror> mirror,
+                       const PortSettings& settings);
   /** Changes ports, all at the same moment. Those that are not there are left out. */
   void Set(const std::vector<std::pair<uint32_t, PortSettings>>& ports);
   /** The number of a port in the rules, if there is such a port. */

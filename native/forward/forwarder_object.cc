@@ -1,6 +1,7 @@
 #include "forward/forwarder_object.h"
 
 #include <chrono>
+#include <cstring>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,8 @@ const char* NameOf(PortEvent event) {
       return "up";
     case PortEvent::kDown:
       return "down";
+    case PortEvent::kMirrored:
+      return "mirrored";
     default:
       return "gone";
   }
@@ -51,18 +54,21 @@ uint64_t ReadMac(Arguments& arguments, const Napi::Value& value) {
   return static_cast<uint64_t>(arguments.Integer(value, "mac", 1, kLargestMac));
 }
 
-/** Null, with an exception thrown, where there is no room for the counters of so many queues. */
-uint64_t* ReadCounters(Arguments& arguments, const Napi::Value& value, size_t queues) {
+/** Memory of a typed array; null, with an exception thrown, where it is of another type or has not that much
+ * room. */
+template <typename T>
+T* Room(Arguments& arguments, const Napi::Value& value, napi_typedarray_type wanted, const char* name,
+        size_t elements) {
   napi_typedarray_type type = napi_int8_array;
   size_t length = 0;
   void* data = nullptr;
   const napi_status status =
       napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr);
-  const bool right =
-      status == napi_ok && type == napi_biguint64_array && length >= PortCounters::Needed(queues);
+  const bool right = status == napi_ok && type == wanted && length >= elements;
   if (!right)
-    arguments.Reject("\"counters\" must be a BigUint64Array with room for the counters of the port");
-  return right ? static_cast<uint64_t*>(data) : nullptr;
+    arguments.Reject("\"" + std::string(name) + "\" must be a typed array with room for " +
+                     std::to_string(elements));
+  return right ? static_cast<T*>(data) : nullptr;
 }
 
 /** Somewhere else than on the JavaScript thread: the end of a port may wait in the kernel. */
@@ -78,6 +84,8 @@ Napi::Function ForwarderObject::Define(Napi::Env env) {
                      {
                          InstanceMethod<&ForwarderObject::AddPort>("addPort"),
                          InstanceMethod<&ForwarderObject::SetPorts>("setPorts"),
+                         InstanceMethod<&ForwarderObject::SetMirror>("setMirror"),
+                         InstanceMethod<&ForwarderObject::TakeMirrored>("takeMirrored"),
                          InstanceMethod<&ForwarderObject::RemovePort>("removePort"),
                          InstanceMethod<&ForwarderObject::Table>("table"),
                          InstanceMethod<&ForwarderObject::Fix>("fix"),
@@ -188,17 +196,22 @@ Napi::Value ForwarderObject::AddPort(const Napi::CallbackInfo& info) {
     return {};
   }
   Arguments arguments(env);
-  uint64_t* const counters = ReadCounters(arguments, info[1], object->port()->queues().size());
+  auto* const counters = Room<uint64_t>(arguments, info[1], napi_biguint64_array, "counters",
+                                        PortCounters::Needed(object->port()->queues().size()));
   const PortSettings settings = ReadSettings(arguments, info[2]);
   if (arguments.Failed()) return {};
-  const Result<uint32_t> id = forwarder_->Add(object->port(), counters, settings);
+  auto mirror = std::make_shared<Mirror>();
+  const Result<uint32_t> id = forwarder_->Add(object->port(), counters, mirror, settings);
   if (!id) {
     SystemError(env, id.failure).ThrowAsJavaScriptException();
     return {};
   }
   object->set_attached(true);
-  held_[id.value] = {object, Napi::Persistent(info[0].As<Napi::Object>()),
-                     Napi::Reference<Napi::Value>::New(info[1], 1)};
+  held_[id.value] = {object,
+                     Napi::Persistent(info[0].As<Napi::Object>()),
+                     Napi::Reference<Napi::Value>::New(info[1], 1),
+                     std::move(mirror),
+                     {}};
   return Napi::Number::New(env, id.value);
 }
 
@@ -215,6 +228,74 @@ Napi::Value ForwarderObject::SetPorts(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/** (port, snapLength): begins to copy what goes through a port, or ends that with 0. */
+Napi::Value ForwarderObject::SetMirror(const Napi::CallbackInfo& info) {
+  Arguments arguments(info.Env());
+  const uint32_t id = ReadId(arguments, info[0]);
+  const int64_t snap_length = arguments.Integer(info[1], "snapLength", 0, UINT32_MAX);
+  const auto held = held_.find(id);
+  if (arguments.Failed() || held == held_.end()) return info.Env().Undefined();
+  if (snap_length == 0) {
+    held->second.mirror->Stop();
+    held->second.page = {};
+  } else {
+    held->second.mirror->Start(static_cast<size_t>(snap_length));
+  }
+  return info.Env().Undefined();
+}
+
+/**
+ * (port, bytes, offsets, lengths, originalLengths, outbound, times): copies what the port's mirror holds into
+ * memory with room for Mirror::kBytes and Mirror::kFrames. Gives the number of frames, and of those that were
+ * lost behind them.
+ */
+Napi::Value ForwarderObject::TakeMirrored(const Napi::CallbackInfo& info) {
+  Arguments arguments(info.Env());
+  const uint32_t id = ReadId(arguments, info[0]);
+  auto* const bytes = Room<uint8_t>(arguments, info[1], napi_uint8_array, "bytes", Mirror::kBytes);
+  auto* const offsets = Room<uint32_t>(arguments, info[2], napi_uint32_array, "offsets", Mirror::kFrames);
+  auto* const lengths = Room<uint32_t>(arguments, info[3], napi_uint32_array, "lengths", Mirror::kFrames);
+  auto* const originals =
+      Room<uint32_t>(arguments, info[4], napi_uint32_array, "originalLengths", Mirror::kFrames);
+  auto* const outbound = Room<uint8_t>(arguments, info[5], napi_uint8_array, "outbound", Mirror::kFrames);
+  auto* const times = Room<uint64_t>(arguments, info[6], napi_biguint64_array, "times", Mirror::kFrames);
+  if (arguments.Failed()) return {};
+  const auto held = held_.find(id);
+  size_t frames = 0;
+  uint64_t lost = 0;
+  if (held != held_.end()) {
+    Mirror::Page& page = held->second.page;
+    held->second.mirror->Take(&page);
+    if (page.used != 0) std::memcpy(bytes, page.memory.get(), page.used);
+    for (const Mirror::Copy& copy : page.copies) {
+      offsets[frames] = copy.offset;
+      lengths[frames] = copy.length;
+      originals[frames] = copy.original_length;
+      outbound[frames] = copy.outbound ? 1 : 0;
+      times[frames] = copy.time;
+      ++frames;
+    }
+    lost = page.lost;
+  }
+  const Napi::Array result = Napi::Array::New(info.Env(), 2);
+  result.Set(0U, static_cast<double>(frames));
+  result.Set(1U, static_cast<double>(lost));
+  return result;
+}
+
+void ForwarderObject::ShowLast(uint32_t id) {
+  const auto held = held_.find(id);
+  if (held != held_.end() && held->second.mirror->on()) OnPort(id, PortEvent::kMirrored, 0);
+}
+
+void ForwarderObject::ShowLast() {
+  std::vector<uint32_t> ids;
+  for (const auto& [id, held] : held_)
+    ids.push_back(id);
+  for (const uint32_t id : ids)
+    ShowLast(id);
+}
+
 Napi::Value ForwarderObject::RemovePort(const Napi::CallbackInfo& info) {
   Arguments arguments(info.Env());
   const uint32_t id = ReadId(arguments, info[0]);
@@ -225,7 +306,9 @@ Napi::Value ForwarderObject::RemovePort(const Napi::CallbackInfo& info) {
         return Nothing{};
       },
       [link = link_, env = info.Env(), id](Nothing) {
-        if (link->object != nullptr) link->object->Release(id);
+        if (link->object == nullptr) return env.Undefined();
+        link->object->ShowLast(id);
+        link->object->Release(id);
         return env.Undefined();
       });
 }
@@ -300,7 +383,9 @@ Napi::Value ForwarderObject::Close(const Napi::CallbackInfo& info) {
         return Nothing{};
       },
       [link = link_, env = info.Env()](Nothing) {
-        if (link->object != nullptr) link->object->ReleaseAll();
+        if (link->object == nullptr) return env.Undefined();
+        link->object->ShowLast();
+        link->object->ReleaseAll();
         return env.Undefined();
       });
 }

@@ -37,10 +37,15 @@ class ForwarderObject : public Napi::ObjectWrap<ForwarderObject>, public Resourc
     PortObject* object;
     Napi::ObjectReference port;
     Napi::Reference<Napi::Value> counters;
+    std::shared_ptr<Mirror> mirror;
+    /** What was taken from the mirror. */
+    Mirror::Page page;
   };
 
   Napi::Value AddPort(const Napi::CallbackInfo& info);
   Napi::Value SetPorts(const Napi::CallbackInfo& info);
+  Napi::Value SetMirror(const Napi::CallbackInfo& info);
+  Napi::Value TakeMirrored(const Napi::CallbackInfo& info);
   Napi::Value RemovePort(const Napi::CallbackInfo& info);
   Napi::Value Table(const Napi::CallbackInfo& info);
   Napi::Value Fix(const Napi::CallbackInfo& info);
@@ -52,6 +57,9 @@ class ForwarderObject : public Napi::ObjectWrap<ForwarderObject>, public Resourc
   Napi::Value Close(const Napi::CallbackInfo& info);
 
   void OnPort(uint32_t id, PortEvent event, int error);
+  /** Has the last copies taken that a port's mirror holds. */
+  void ShowLast(uint32_t id);
+  void ShowLast();
   void Release(uint32_t id);
   void ReleaseAll();
   void Stop();

@@ -139,10 +139,11 @@ void PacketPort::Unpack(const Datagram& datagram, uint8_t* room, FrameBuffer* in
 }
 
 int PacketPort::Receive(size_t /*queue*/, FrameBuffer* into) {
-  for (int reads = 0; reads < kMostReads;) {
+  for (int reads = 0;;) {
     const Datagram* const datagram = reader_.current();
     if (datagram == nullptr) {
-      if (into->full()) return 0;
+      // Only here: what was fetched is not announced again.
+      if (into->full() || reads++ == kMostReads) return 0;
       const int error = reader_.Read(fd());
       if (error == EAGAIN) return 0;
       // Told once: it comes up again, or it is gone.
@@ -153,7 +154,6 @@ int PacketPort::Receive(size_t /*queue*/, FrameBuffer* into) {
         Count(&mutable_faults()->malformed);
         into->Reject();
       }
-      ++reads;
       continue;
     }
     const auto* const from = reinterpret_cast<const sockaddr_ll*>(reader_.sender());
@@ -172,7 +172,6 @@ int PacketPort::Receive(size_t /*queue*/, FrameBuffer* into) {
     }
     reader_.Advance();
   }
-  return 0;
 }
 
 Sent PacketPort::Send(size_t /*queue*/, const Frame* frames, size_t count) {

@@ -50,7 +50,7 @@ class PacketPort : public SocketPort {
   void Unpack(const Datagram& datagram, uint8_t* room, FrameBuffer* into);
 
   const Offloads offloads_;
-  DatagramReader reader_;
+  DatagramReader reader_{true};
 };
 
 }  // namespace linkwright

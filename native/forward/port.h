@@ -62,7 +62,8 @@ class Port {
   virtual int Receive(size_t queue, FrameBuffer* into) = 0;
   /**
    * Writes frames in order. They are as offloads() and largest() say: NeedsWork() is false for each. Does not
-   * block: EAGAIN in the result means later.
+   * block: EAGAIN in the result means later. Where all are taken it holds on to a part of the last one, and
+   * is called again, without frames.
    *
    * @param queue a hint, possibly above the number of queues: the same flow comes with the same number
    */

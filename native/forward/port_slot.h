@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "forward/counters.h"
+#include "forward/mirror.h"
 #include "forward/port.h"
 
 namespace linkwright {
@@ -18,10 +19,12 @@ constexpr uint16_t kMostPorts = 1024;
 struct PortSlot {
   using Clock = std::chrono::steady_clock;
 
-  PortSlot(uint32_t given_id, uint16_t given_number, std::shared_ptr<Port> given_port, PortCounters memory)
+  PortSlot(uint32_t given_id, uint16_t given_number, std::shared_ptr<Port> given_port, PortCounters memory,
+           std::shared_ptr<Mirror> given_mirror)
       : id(given_id),
         number(given_number),
         port(std::move(given_port)),
+        mirror(std::move(given_mirror)),
         offloads(port->offloads()),
         largest(port->largest()),
         counters(memory) {}
@@ -31,6 +34,7 @@ struct PortSlot {
   /** The lowest that was free. */
   const uint16_t number;
   const std::shared_ptr<Port> port;
+  const std::shared_ptr<Mirror> mirror;
   const Offloads offloads;
   const size_t largest;
   PortCounters counters;
@@ -64,6 +68,12 @@ struct PortSettings {
 };
 
 /** What happens to a port. */
-enum class PortEvent : uint8_t { kUp, kDown, kGone };
+enum class PortEvent : uint8_t {
+  kUp,
+  kDown,
+  kGone,
+  /** Its mirror holds copies of frames. */
+  kMirrored
+};
 
 }  // namespace linkwright

@@ -115,6 +115,7 @@ Napi::Value OpenVxlanPort(const Napi::CallbackInfo& info) {
   if (arguments.Failed()) return {};
   // A sender chooses its source port by the flow.
   options.connected = false;
+  options.no_checksums = true;
   return OpenTunnel(info, number, options, [vni, wanted](UdpSocket socket) {
     const int mtu = wanted != 0 ? wanted : InnerMtu(socket, VxlanPort::kHeaderBytes);
     Opening<OpenedTunnel> opening{nullptr, {socket.local, mtu}};
@@ -222,6 +223,16 @@ Napi::Value OpenUnixDatagramPort(const Napi::CallbackInfo& info) {
                          std::make_shared<UnixDatagramPort>(std::move(bound.value), remote));
 }
 
+/** (port): connects a datagram port to its remote again. False when the port is closed. */
+Napi::Value ReconnectUnixPort(const Napi::CallbackInfo& info) {
+  const PortObject* const object = PortObject::From(info[0]);
+  if (object == nullptr) return {};
+  const auto* const port = dynamic_cast<const UnixDatagramPort*>(object->port().get());
+  // Where nobody is there yet, the next time will do.
+  if (port != nullptr) (void)port->Connect();
+  return Napi::Boolean::New(info.Env(), port != nullptr);
+}
+
 /** Slots of what socketPortFaults() writes. */
 enum Fault { kMalformed, kForeign, kTooLong, kUnsegmented, kKernelDrops, kFaults };
 
@@ -256,6 +267,7 @@ void RegisterSocketPorts(const std::shared_ptr<Environment>& /*environment*/, Na
   Export<OpenPacketPort>(exports, "openPacketPort");
   Export<AdoptUnixPort>(exports, "adoptUnixPort");
   Export<OpenUnixDatagramPort>(exports, "openUnixDatagramPort");
+  Export<ReconnectUnixPort>(exports, "reconnectUnixPort");
   Export<SocketPortFaults>(exports, "socketPortFaults");
 }
 

@@ -1,11 +1,10 @@
 #include "forward/tap_port.h"
 
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
+#include "device_io.h"
 #include "tun_ioctl.h"
 
 namespace linkwright {
@@ -49,7 +48,7 @@ int TapPort::Receive(size_t queue, FrameBuffer* into) {
   const int fd = fds_[queue];
   const size_t header = queues_[queue].header;
   while (uint8_t* const room = into->Reserve()) {
-    const ssize_t length = ::read(fd, room, header + FrameBuffer::kLargestFrame);
+    const ssize_t length = ReadDevice(fd, room, header + FrameBuffer::kLargestFrame);
     if (length < 0) {
       if (errno == EINTR) continue;
       return errno == EAGAIN ? 0 : errno;
@@ -71,9 +70,9 @@ Sent TapPort::Send(size_t queue, const Frame* frames, size_t count) {
     const Frame& frame = frames[i];
     uint8_t* const start = frame.data - to.header;
     if (to.header != 0) WriteHeader(frame.header, to.header, start);
-    ssize_t written = ::write(fd, start, to.header + frame.length);
+    ssize_t written = WriteDevice(fd, start, to.header + frame.length);
     while (written < 0 && errno == EINTR)
-      written = ::write(fd, start, to.header + frame.length);
+      written = WriteDevice(fd, start, to.header + frame.length);
     if (written < 0) return {i, errno};
   }
   return {count, 0};

@@ -14,7 +14,8 @@ class UdpPort : public UdpTunnel {
     // The socket is connected, but was not from the first moment on.
     return SameHost(remote(), sender, length) && SamePort(remote(), sender);
   }
-  bool Unwrap(const uint8_t* datagram, size_t length, size_t* skip, VnetHeader* header) override;
+  bool Unwrap(const uint8_t* datagram, size_t length, size_t segment, size_t* skip,
+              VnetHeader* header) override;
 };
 
 }  // namespace linkwright

@@ -64,6 +64,8 @@ Failure Configure(int fd, const UdpOptions& options, bool ipv6) {
   if (!set) return LastFailure("setsockopt(IP_MTU_DISCOVER)");
   // Linux 5.0. Without it every datagram comes by itself.
   Set(fd, IPPROTO_UDP, UDP_GRO, 1);
+  if (options.no_checksums && ipv6 && !Set(fd, IPPROTO_UDP, UDP_NO_CHECK6_RX, 1))
+    return LastFailure("setsockopt(UDP_NO_CHECK6_RX)");
   SetSocketBuffers(fd, options.send_buffer, options.receive_buffer);
   return {};
 }

@@ -37,6 +37,8 @@ struct UdpOptions {
   bool fragment = false;
   /** Whether other sockets of this user may have the same local port. */
   bool reuse_port = false;
+  /** Whether datagrams without a checksum are taken over IPv6 too, as RFC 7348 demands of tunnels. */
+  bool no_checksums = false;
   int send_buffer = 0;
   int receive_buffer = 0;
 };

@@ -24,12 +24,12 @@ UdpTunnel::UdpTunnel(UdpSocket socket, bool connected, const TunnelHeader& heade
 
 /** Takes a datagram's frames, of which there are several where the kernel has joined them (UDP_GRO). */
 bool UdpTunnel::Unpack(Datagram* datagram, FrameBuffer* into) {
-  size_t segment = datagram->length;
-  if (const void* const control = reader_.control(IPPROTO_UDP, UDP_GRO, sizeof(int))) {
-    int size = 0;
+  int size = 0;
+  if (const void* const control = reader_.control(IPPROTO_UDP, UDP_GRO, sizeof(size)))
     std::memcpy(&size, control, sizeof(size));
-    if (size > 0) segment = static_cast<size_t>(size);
-  }
+  const size_t told = size > 0 ? static_cast<size_t>(size) : 0;
+  const bool super_frame = told != 0 && HoldsSuperFrame(datagram->data, datagram->length, told);
+  const size_t segment = told == 0 || super_frame ? datagram->length : told;
   while (datagram->offset < datagram->length) {
     uint8_t* const room = into->Reserve();
     if (room == nullptr) return false;
@@ -38,7 +38,7 @@ bool UdpTunnel::Unpack(Datagram* datagram, FrameBuffer* into) {
     datagram->offset += length;
     size_t skip = 0;
     VnetHeader header;
-    if (!Unwrap(data, length, &skip, &header)) {
+    if (!Unwrap(data, length, super_frame ? told : 0, &skip, &header)) {
       into->Reject();
       continue;
     }
@@ -50,14 +50,14 @@ bool UdpTunnel::Unpack(Datagram* datagram, FrameBuffer* into) {
 }
 
 int UdpTunnel::Receive(size_t /*queue*/, FrameBuffer* into) {
-  for (int reads = 0; reads < kMostReads;) {
+  for (int reads = 0;;) {
     Datagram* const datagram = reader_.current();
     if (datagram == nullptr) {
-      if (into->full()) return 0;
+      // Only here: what was fetched is not announced again.
+      if (into->full() || reads++ == kMostReads) return 0;
       const int error = reader_.Read(fd());
       if (error == EAGAIN || error == EBADF) return error == EAGAIN ? 0 : error;
       // All others are ICMP's word on what was sent, and gone once fetched: the peer may come back.
-      ++reads;
       continue;
     }
     if (reader_.truncated() || datagram->length == 0) {
@@ -71,7 +71,6 @@ int UdpTunnel::Receive(size_t /*queue*/, FrameBuffer* into) {
     }
     reader_.Advance();
   }
-  return 0;
 }
 
 Sent UdpTunnel::Send(size_t /*queue*/, const Frame* frames, size_t count) {

@@ -8,7 +8,7 @@
 
 namespace linkwright {
 
-VnetHeader DescribeUnfinished(const uint8_t* frame, size_t length, size_t mtu) {
+VnetHeader DescribeUnfinished(const uint8_t* frame, size_t length, size_t mtu, size_t segment) {
   Headers headers;
   if (!FindHeaders(frame, length, Layer::kEthernet, &headers) || headers.fragment) return {};
   const bool tcp = headers.protocol == kProtocolTcp;
@@ -26,6 +26,12 @@ VnetHeader DescribeUnfinished(const uint8_t* frame, size_t length, size_t mtu) {
   header.flags = VnetHeader::kNeedsChecksum;
   header.checksum_start = static_cast<uint16_t>(headers.transport);
   header.checksum_offset = static_cast<uint16_t>(offset);
+  if (!tcp && segment != 0 && packet - headers.transport > kUdpHeader + segment) {
+    header.gso_type = VnetHeader::kGsoUdpL4;
+    header.gso_size = static_cast<uint16_t>(segment);
+    header.header_length = static_cast<uint16_t>(headers.transport + kUdpHeader);
+    return header;
+  }
   const size_t tcp_header = tcp ? TcpHeaderBytes(frame, length, headers.transport) : 0;
   const size_t before_payload = headers.transport - headers.network + tcp_header;
   if (tcp_header == 0 || told <= mtu || mtu <= before_payload) return header;

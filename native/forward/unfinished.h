@@ -14,8 +14,9 @@ namespace linkwright {
  * of the pseudo header and nothing more gives them away: computed, it would look so in one of 65,536 frames,
  * and comes out the same then.
  *
- * @param mtu of the IP packets that a super-frame is to be split into
+ * @param mtu of the IP packets that a super-frame of TCP is to be split into
+ * @param segment payload of each datagram, of a super-frame of UDP; 0 where it is none
  */
-VnetHeader DescribeUnfinished(const uint8_t* frame, size_t length, size_t mtu);
+VnetHeader DescribeUnfinished(const uint8_t* frame, size_t length, size_t mtu, size_t segment);
 
 }  // namespace linkwright

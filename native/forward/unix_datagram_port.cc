@@ -45,8 +45,7 @@ UnixDatagramPort::UnixDatagramPort(Fd fd, std::string remote)
   if (!remote_.empty()) (void)Connect();
 }
 
-/** Connects to the path, by which the kernel refuses everybody else's datagrams. 0 or an errno. */
-int UnixDatagramPort::Connect() {
+int UnixDatagramPort::Connect() const {
   sockaddr_un address;
   const socklen_t length = FillUnixAddress(remote_, &address);
   return ::connect(fd(), reinterpret_cast<const sockaddr*>(&address), length) == 0 ? 0 : errno;
@@ -59,14 +58,14 @@ Trouble UnixDatagramPort::Judge(int error) const {
 }
 
 int UnixDatagramPort::Receive(size_t /*queue*/, FrameBuffer* into) {
-  for (int reads = 0; reads < kMostReads;) {
+  for (int reads = 0;;) {
     const Datagram* const datagram = reader_.current();
     if (datagram == nullptr) {
-      if (into->full()) return 0;
+      // Only here: what was fetched is not announced again.
+      if (into->full() || reads++ == kMostReads) return 0;
       const int error = reader_.Read(fd());
       if (error == EAGAIN) return 0;
       if (error != 0 && Judge(error) == Trouble::kGone) return error;
-      ++reads;
       continue;
     }
     if (datagram->length == 0 && Ended(fd())) return EPIPE;
@@ -82,7 +81,6 @@ int UnixDatagramPort::Receive(size_t /*queue*/, FrameBuffer* into) {
     }
     reader_.Advance();
   }
-  return 0;
 }
 
 Sent UnixDatagramPort::Send(size_t /*queue*/, const Frame* frames, size_t count) {

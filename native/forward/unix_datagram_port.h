@@ -21,12 +21,15 @@ class UnixDatagramPort : public SocketPort {
   int Receive(size_t queue, FrameBuffer* into) override;
   Sent Send(size_t queue, const Frame* frames, size_t count) override;
   Trouble Judge(int error) const override;
+  /**
+   * Connects to the path, by which the kernel refuses everybody else's datagrams: those too of a socket that
+   * has taken the place of another, until this is called again. 0 or an errno.
+   */
+  int Connect() const;
 
  private:
-  int Connect();
-
   const std::string remote_;
-  DatagramReader reader_;
+  DatagramReader reader_{false};
 };
 
 /** A socket that is bound to a path. */

@@ -24,7 +24,14 @@ TunnelHeader HeaderOf(uint32_t vni) {
 VxlanPort::VxlanPort(UdpSocket socket, uint32_t vni, size_t mtu)
     : UdpTunnel(std::move(socket), false, HeaderOf(vni)), vni_(vni), mtu_(mtu) {}
 
-bool VxlanPort::Unwrap(const uint8_t* datagram, size_t length, size_t* skip, VnetHeader* header) {
+bool VxlanPort::HoldsSuperFrame(const uint8_t* datagram, size_t length, size_t segment) const {
+  if (length < kHeaderBytes) return false;
+  const VnetHeader header = DescribeUnfinished(datagram + kHeaderBytes, length - kHeaderBytes, mtu_, segment);
+  return header.gso_type == VnetHeader::kGsoUdpL4;
+}
+
+bool VxlanPort::Unwrap(const uint8_t* datagram, size_t length, size_t segment, size_t* skip,
+                       VnetHeader* header) {
   if (length < kHeaderBytes + kShortestFrame || (datagram[0] & kFlagVni) == 0) {
     Count(&mutable_faults()->malformed);
     return false;
@@ -34,7 +41,7 @@ bool VxlanPort::Unwrap(const uint8_t* datagram, size_t length, size_t* skip, Vne
     return false;
   }
   *skip = kHeaderBytes;
-  *header = DescribeUnfinished(datagram + kHeaderBytes, length - kHeaderBytes, mtu_);
+  *header = DescribeUnfinished(datagram + kHeaderBytes, length - kHeaderBytes, mtu_, segment);
   return true;
 }
 

@@ -24,7 +24,9 @@ class VxlanPort : public UdpTunnel {
   bool FromPeer(const sockaddr* sender, socklen_t length) const override {
     return SameHost(remote(), sender, length);
   }
-  bool Unwrap(const uint8_t* datagram, size_t length, size_t* skip, VnetHeader* header) override;
+  bool HoldsSuperFrame(const uint8_t* datagram, size_t length, size_t segment) const override;
+  bool Unwrap(const uint8_t* datagram, size_t length, size_t segment, size_t* skip,
+              VnetHeader* header) override;
 
  private:
   const uint32_t vni_;

@@ -20,6 +20,12 @@ struct BatchMemory {
   size_t vnet_header = 0;
 };
 
+/** A descriptor, and the bytes of the virtio-net header before each of its frames. */
+struct FrameDevice {
+  int fd = -1;
+  size_t vnet_header = 0;
+};
+
 /**
  * Reads and writes many frames in one call from JavaScript, on its thread. It neither owns the descriptor nor
  * blocks on it.
@@ -50,13 +56,9 @@ class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
 
   /** One read() that is repeated for as long as `spin` nanoseconds when nothing is there. */
   ssize_t ReadOnce(uint8_t* into, size_t room, int64_t spin);
-  /** 0 or an errno; counts. */
-  int Send(const BatchMemory& batch, size_t frame);
-  ssize_t WriteOnce(const uint8_t* frame, size_t length, size_t given_header);
   void Count(Counter counter, double amount = 1) { counters_[counter] += amount; }
 
-  int fd_ = -1;
-  size_t vnet_header_ = 0;
+  FrameDevice device_;
   double* counters_ = nullptr;
   Napi::Reference<Napi::Value> counters_reference_;
 };

@@ -106,6 +106,38 @@ test('virtio-net headers are left out, and what they say is not', async context 
   expect(syn).toEqual(['0x00000201', guest.mac, '1', '9'])
 })
 
+test('mirror() takes name and kind of frames from the queue, and lets it go at the end', async () => {
+  const path = join(tempFolder(), 'both.pcapng')
+  const capture = await Capture.open(path)
+  const queues = [
+    (await openTap({ name: 'mirrorA', up: true, ipv6: false })).frames(),
+    (await openTun({ name: 'mirrorB', up: true, ipv6: false })).frames(),
+    (await openTap({ name: 'mirrorC', up: true, ipv6: false })).frames()
+  ]
+  const added = queues.map(queue => capture.mirror(queue, { linkType: undefined }))
+  expect(added.map(({ name, linkType }) => [name, linkType])).toEqual([
+    ['mirrorA', 1],
+    ['mirrorB', 101],
+    ['mirrorC', 1]
+  ])
+  const frames = [Buffer.alloc(60, 1), Buffer.concat([Buffer.of(0x45), Buffer.alloc(59, 2)]), Buffer.alloc(60, 3)]
+  for (const [at, queue] of queues.entries()) {
+    const batch = queue.createBatch()
+    batch.push(frames[at] as Buffer)
+    expect(queue.writeBatch(batch)).toBe(1)
+  }
+  const mine = () => {}
+  const [first, , last] = queues as [FrameQueue, FrameQueue, FrameQueue]
+  last.mirror = mine
+  await capture.close()
+  expect(first.mirror).toBeUndefined()
+  expect(last.mirror).toBe(mine)
+  const packets = await readAll(path)
+  expect(packets.map(packet => [packet.interface.name, packet.direction, Buffer.from(packet.bytes)])).toEqual(
+    ['mirrorA', 'mirrorB', 'mirrorC'].map((name, at) => [name, 'outbound', frames[at]])
+  )
+})
+
 test('several devices go into one file, each under its name', async () => {
   const path = join(tempFolder(), 'all.pcapng')
   const capture = await Capture.open(path)

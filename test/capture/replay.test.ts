@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { Capture, LinkwrightError, ReplayCounters, replay, type Tap } from '../../lib/index.js'
 import { pattern, wireFrame } from '../frames/support/flows.js'
+import { slowDown } from '../tap/support/bridged.js'
 import { openTap, openTun } from '../tap/support/devices.js'
 import { needsTun, tempFolder } from '../tap/support/needs.js'
 import { ip } from '../tap/support/system.js'
@@ -18,7 +19,8 @@ import {
   pcapHeader,
   pcapPacket,
   section,
-  simplePacket
+  simplePacket,
+  u32
 } from './support/files.js'
 import { watchLink } from './support/live.js'
 
@@ -215,7 +217,7 @@ describe('frames', () => {
         enhancedPacket('LE', 1, 2n, packet),
         enhancedPacket('LE', 2, 3n, packet)
       ])
-      expect(await replay(file, tun.frames(), { linkType: 'raw' })).toMatchObject({ sent: 2, skipped: 1 })
+      expect(await replay(file, tun.frames())).toMatchObject({ sent: 2, skipped: 1 })
       expect((await onTun.finish(2)).map(({ hex }) => hex)).toEqual([packet.toString('hex'), packet.toString('hex')])
     })
   })
@@ -229,14 +231,18 @@ describe('frames', () => {
       section('LE'),
       describeInterface('LE', 1, 0, about),
       describeInterface('LE', 1, 0, [option('LE', 2, 'eth1'), END]),
+      describeInterface('LE', 1, 0, [option('LE', 2, 'eth0'), END]),
       enhancedPacket('LE', 0, 1n, withFcs),
       enhancedPacket('LE', 0, 2n, frameOf(1), [], 1000),
       enhancedPacket('LE', 1, 3n, frameOf(9)),
-      enhancedPacket('LE', 0, 4n, withFcs.subarray(0, 62), [], 64)
+      enhancedPacket('LE', 0, 4n, withFcs.subarray(0, 62), [], 64),
+      enhancedPacket('LE', 2, 5n, withFcs, [option('LE', 2, u32(4 << 5, 'LE')), END])
     ])
     const result = await replay(file, tap.frames(), { filter: packet => packet.interface.name === 'eth0' })
-    expect(result).toMatchObject({ sent: 3, bytes: 180, truncated: 2, skipped: 1, refused: 0 })
-    expect((await live.finish(3)).map(({ hex }) => hex)).toEqual([0, 1, 0].map(mark => frameOf(mark).toString('hex')))
+    expect(result).toMatchObject({ sent: 4, bytes: 240, truncated: 2, skipped: 1, refused: 0 })
+    expect((await live.finish(4)).map(({ hex }) => hex)).toEqual(
+      [0, 1, 0, 0].map(mark => frameOf(mark).toString('hex'))
+    )
   })
 
   test('that are refused are counted, and the others sent', async () => {
@@ -256,6 +262,23 @@ describe('frames', () => {
     expect(await replay(recording(steps(100, 0)), tap.frames())).toMatchObject({ sent: 0, refused: 100 })
     ip(undefined, 'link', 'set', 'replay0', 'up')
     expect(await replay(recording(steps(100, 0)), tap.frames())).toMatchObject({ sent: 100, refused: 0 })
+  })
+
+  test('wait where the kernel has no room, and none is left out', async context => {
+    ip(undefined, 'link', 'add', 'br0', 'type', 'bridge', 'forward_delay', '0', 'mcast_snooping', '0')
+    onTestFinished(() => void ip(undefined, 'link', 'delete', 'br0'))
+    ip(undefined, 'link', 'set', 'br0', 'up')
+    const tap = await newTap({ master: 'br0', sndbuf: 4096 })
+    const end = await openTap({ name: 'replay1', master: 'br0', up: true })
+    slowDown(context, 'replay1')
+    const path = recording(steps(64, 0), mark => frameOf(mark, 1000))
+    expect(await replay(path, tap.frames())).toMatchObject({ sent: 64, refused: 0 })
+    expect(tap.frames().counters.txRefused).toBeGreaterThan(0)
+    const seen: number[] = []
+    for await (const frame of end.frames().each()) {
+      if (frame.length === 1000 && seen.push(Buffer.from(frame).readUInt32BE(14)) === 64) break
+    }
+    expect(seen).toEqual(Array.from({ length: 64 }, (_, mark) => mark))
   })
 
   test('come from a stream as they come', async () => {

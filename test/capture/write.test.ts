@@ -257,6 +257,21 @@ describe('a part of a batch, and a filter', () => {
 
 describe('what is wrong is refused', () => {
   test.each([
+    [0, 3, 'to'],
+    [2, 1, 'to'],
+    [0, Number.NaN, 'to'],
+    [-1, 1, 'from'],
+    [0.5, 1, 'from'],
+    [3, 3, 'from']
+  ])('frames %s to %s of a batch of two', async (from, to, path) => {
+    await using capture = await Capture.open(newPath())
+    const link = capture.add('vnet0')
+    const error = await thrown(() => link.write(batchOf([arp, arp]), 'inbound', TIME, from, to))
+    expect(error).toMatchObject({ code: 'ERR_INVALID_ARG_VALUE', path })
+    expect(link.counters).toMatchObject({ frames: 0, bytes: 0 })
+  })
+
+  test.each([
     [{ snapLength: 0 }, 'snapLength'],
     [{ snapLength: 300_000 }, 'snapLength'],
     [{ buffer: 1000 }, 'buffer'],

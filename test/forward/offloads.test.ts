@@ -7,6 +7,7 @@ import { needsTun } from '../tap/support/needs.js'
 import { createNetns } from '../tap/support/netns.js'
 import { ip } from '../tap/support/system.js'
 import { openPipe, openSwitch } from './support/forwarders.js'
+import { until } from './support/frames.js'
 import { type Host, tcp, udp } from './support/streams.js'
 
 needsTun()
@@ -71,6 +72,23 @@ describe('TCP through a pipe arrives whole', () => {
     expect(await tcp(left, right, BYTES)).toBe(true)
     expect(pipe.b.counters.split).toBeGreaterThan(100)
     expect(pipe.b.counters.drops.oversize).toBe(0)
+  })
+
+  test('whole, if no segment is longer than the port takes', async () => {
+    const jumbo = { ...WITH, mtu: 9000 }
+    const [left, right] = [await host(openTap, 1, jumbo), await host(openTap, 2, jumbo)]
+    const pipe = await openPipe(left.device, { port: right.device, maxFrame: 9014 })
+    expect(await tcp(left, right, BYTES)).toBe(true)
+    expect(pipe.b.counters).toMatchObject({ split: 0, drops: { oversize: 0 } })
+    await pipe.close()
+    const narrow = await openPipe(left.device, { port: right.device, maxFrame: MTU + 14 })
+    const sending = tcp(left, right, 100_000).catch(() => false)
+    await until(() => narrow.b.counters.drops.oversize > 0, 'longer ones are not given to it')
+    const { txBytes, txFrames } = narrow.b.counters
+    expect(txBytes).toBeLessThanOrEqual(txFrames * (MTU + 14))
+    await narrow.close()
+    // The connection is given up with the namespace.
+    void sending
   })
 
   test('with checksums completed, where only those are left', async () => {

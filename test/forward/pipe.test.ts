@@ -144,6 +144,16 @@ test('paused, it reads nothing; resumed, it goes on with what waits', async () =
   expect(await wire.take('pipe-b')).toEqual([frameOf(B, A, 1)])
 })
 
+test('what waits at a device when it is opened passes', async () => {
+  const [a, b] = [await device('pipe-a'), await device('pipe-b')]
+  const wire = await Wire.open(['pipe-a', 'pipe-b'])
+  await wire.repeat('pipe-a', frameOf(B, A), 500)
+  await wire.repeat('pipe-b', frameOf(A, B), 500)
+  const pipe = await openPipe(a, b)
+  expect([pipe.a.paused, pipe.b.paused]).toEqual([false, false])
+  await until(() => pipe.a.counters.txFrames === 500 && pipe.b.counters.txFrames === 500, 'all pass')
+})
+
 describe('queues', () => {
   /** UDP datagrams of several flows, numbered; the kernel chooses the queue of each flow. */
   const flows = (count: number) =>

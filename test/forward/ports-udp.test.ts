@@ -3,7 +3,7 @@ import { UdpPort, type UdpPortOptions } from '../../lib/index.js'
 import { DatagramPeer } from './support/datagram-peer.js'
 import { until } from './support/frames.js'
 import { closedAfterwards, numberedFrame, type Probe, probe } from './support/probe.js'
-import { createUnderlay, type Underlay } from './support/underlay.js'
+import { createUnderlay, snmp, type Underlay } from './support/underlay.js'
 
 type Family = 'ipv4' | 'ipv6'
 
@@ -72,6 +72,19 @@ describe('what does no harm', () => {
     await receivesNothingElse(far)
     expect(port.faults).toMatchObject({ malformed: 3 + 1 + 10, foreign: 0 })
     expect(far.pipe.a.counters).toMatchObject({ rxFrames: 3, drops: { malformed: 3 + 1 + 10 } })
+  })
+
+  test('many of them at once, with a frame behind them', async () => {
+    const { underlay, port, far, peer } = await scene()
+    const to = local(port, underlay)
+    const COUNT = 16 * 16 - 1
+    far.pipe.pause()
+    for (let number = 0; number < COUNT; number++) peer.send(to, Buffer.alloc(13))
+    peer.send(to, numberedFrame(1))
+    await until(() => snmp(underlay.b.netns, 'Udp', 'OutDatagrams') === COUNT + 1, 'all are sent, and wait')
+    far.pipe.resume()
+    expect(await far.receive()).toEqual(numberedFrame(1))
+    expect(port.faults).toMatchObject({ malformed: COUNT })
   })
 
   test('datagrams of somebody else', async () => {

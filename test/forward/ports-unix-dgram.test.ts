@@ -1,15 +1,15 @@
 /** Datagrams as QEMU's `-netdev dgram` has them, with another program at the other end. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { UnixPort } from '../../lib/index.js'
 import { tempFolder } from '../tap/support/needs.js'
-import { PYTHON } from '../tap/support/system.js'
-import { until } from './support/frames.js'
+import { PYTHON, runBeside } from '../tap/support/system.js'
+import { someTime, until } from './support/frames.js'
 import { closedAfterwards, numberedFrame, probe } from './support/probe.js'
 
 const PEER = `
@@ -101,6 +101,18 @@ test('the peer may come and go', async () => {
   expect(await far.receive()).toEqual(numberedFrame(5))
 })
 
+test('a peer that takes the place of another is heard, though nothing is sent to it', async () => {
+  const { local, remote, far } = await scene()
+  const first = await Peer.open(remote, local)
+  far.send(numberedFrame(1))
+  await until(() => first.received.length === 1, 'the frame arrives')
+  await first.close()
+  const second = await Peer.open(remote, local)
+  await someTime(1200)
+  second.send(numberedFrame(2))
+  expect(await far.receive()).toEqual(numberedFrame(2))
+})
+
 test('a stranger is refused by the kernel once the peer is connected', async () => {
   const { local, remote, far } = await scene()
   const peer = await Peer.open(remote, local)
@@ -112,6 +124,21 @@ test('a stranger is refused by the kernel once the peer is connected', async () 
   const [status] = await once(stranger, 'exit')
   expect(status).not.toBe(0)
   expect(await far.receive(100)).toBeUndefined()
+})
+
+test('descriptors that come along are left out: nobody would close them', async () => {
+  const { local, far } = await scene()
+  const SEND = `
+import array, socket, sys
+peer = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+for number in range(5):
+    peer.sendmsg([b"x" * 60], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0] * 10))], 0, sys.argv[1])
+`
+  const descriptors = () => readdirSync('/proc/self/fd').length
+  const before = descriptors()
+  await runBeside(PYTHON, '-c', SEND, local)
+  expect(await far.receiveMany(5)).toHaveLength(5)
+  expect(descriptors()).toBeLessThan(before + 10)
 })
 
 test('the path is gone with the port', async () => {

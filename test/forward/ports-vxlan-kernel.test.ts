@@ -8,6 +8,7 @@ import { ip } from '../tap/support/system.js'
 import { openPipe } from './support/forwarders.js'
 import { until } from './support/frames.js'
 import { closedAfterwards } from './support/probe.js'
+import { udp } from './support/streams.js'
 import { transferTcp } from './support/tcp.js'
 import { createUnderlay, openStation, SUPER_FRAMES, snmp, type Underlay } from './support/underlay.js'
 
@@ -17,7 +18,8 @@ const VNI = 4242
 
 async function scene(
   family: 'ipv4' | 'ipv6',
-  offloads: boolean
+  offloads: boolean,
+  more = ''
 ): Promise<{ underlay: Underlay; port: VxlanPort; pipe: Pipe }> {
   const underlay = createUnderlay()
   const { a, b } = underlay
@@ -26,8 +28,8 @@ async function scene(
   )
   const addresses = ['10.7.0.1/24', 'fd07::1/64']
   const tap = await openStation(a.netns, addresses, { ...(offloads ? SUPER_FRAMES : {}), mtu: port.mtu })
-  const link = `link add vx0 type vxlan id ${VNI} local ${b[family]} remote ${a[family]} dstport 4789 dev wire`
-  ip(b.netns, ...link.split(' '))
+  const link = `link add vx0 type vxlan id ${VNI} local ${b[family]} remote ${a[family]} dstport 4789 dev wire ${more}`
+  ip(b.netns, ...link.trim().split(' '))
   ip(b.netns, 'link', 'set', 'vx0', 'mtu', String(port.mtu), 'up')
   ip(b.netns, 'address', 'add', '10.7.0.2/24', 'dev', 'vx0')
   ip(b.netns, 'address', 'add', 'fd07::2/64', 'dev', 'vx0', 'nodad')
@@ -62,5 +64,23 @@ describe.skipIf(!has('vxlan')).each([
     expect(Object.values(pipe.b.counters.drops).every(count => count === 0)).toBe(true)
     // Neither side has seen a wrong checksum.
     for (const { netns } of [a, b]) expect(snmp(netns, 'Tcp', 'InCsumErrors')).toBe(0)
+  })
+})
+
+describe.skipIf(!has('vxlan'))('as the device may be set', () => {
+  test('datagrams without a checksum are taken over IPv6, too', { timeout: 60_000 }, async () => {
+    const { underlay } = await scene('ipv6', false, 'udp6zerocsumtx')
+    expect(await ping('10.7.0.1', { netns: underlay.b.netns })).toBe(3)
+  })
+
+  test('UDP super-frames that it leaves to a card arrive datagram by datagram', { timeout: 60_000 }, async () => {
+    const { underlay, port } = await scene('ipv4', false)
+    const [from, to] = [
+      { netns: underlay.b.netns, address: '10.7.0.2' },
+      { netns: underlay.a.netns, address: '10.7.0.1' }
+    ]
+    expect(await ping(to.address, { netns: from.netns })).toBe(3)
+    expect(await udp(from, to, 1000, 1200)).toEqual({ datagrams: 1000, wrong: 0 })
+    expect(port.faults).toMatchObject({ malformed: 0, foreign: 0 })
   })
 })

@@ -1,18 +1,20 @@
 /** The native threads under ThreadSanitizer, and under AddressSanitizer with UBSan, without Node around them. */
 import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { tempFolder } from '../tap/support/needs.js'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-/** All that a forwarder of devices is made of. */
+/** All that a forwarder is made of: what knows nothing of JavaScript. */
+const OF_JAVASCRIPT = ['forward', 'forwarder_object', 'port_object', 'socket_ports']
 const SOURCES = [
-  ...['egress', 'forward_thread', 'forwarder', 'mac_table', 'pipe', 'port', 'port_health', 'switch', 'tap_port'].map(
-    name => `native/forward/${name}.cc`
-  ),
+  ...readdirSync(join(root, 'native/forward'))
+    .filter(name => name.endsWith('.cc') && !OF_JAVASCRIPT.includes(name.slice(0, -3)))
+    .map(name => `native/forward/${name}`),
   ...['checksum', 'coalescer', 'packet', 'segmenter'].map(name => `native/offload/${name}.cc`),
-  ...['thread', 'tun_ioctl', 'worker'].map(name => `native/${name}.cc`),
+  ...['thread', 'tun_ioctl', 'unix_address', 'worker'].map(name => `native/${name}.cc`),
   'test/forward/stress/forwarder.cc'
 ]
 const SECONDS = '6'

@@ -5,7 +5,8 @@ import {
   Switch,
   type SwitchOptions,
   type SwitchPort,
-  type SwitchPortOptions
+  type SwitchPortOptions,
+  type Tap
 } from '../../lib/index.js'
 import { openTap, openTun } from '../tap/support/devices.js'
 import { needsTun } from '../tap/support/needs.js'
@@ -351,6 +352,31 @@ describe('ports', () => {
     expect(bench.port(1).counters.rxFrames).toBe(1)
     bench.port(1).resume()
     await until(() => bench.port(1).counters.rxFrames === 2, 'what waited is read')
+  })
+
+  test('of the beginning hear of each other from the first frame on', async () => {
+    const taps = await Promise.all(
+      ['sw0', 'sw1', 'sw2'].map(name => openTap({ name, up: true, ipv6: false, txqlen: 20_000 }))
+    )
+    const wire = await Wire.open(['sw0'])
+    await wire.repeat('sw0', frameOf(BROADCAST, station(0)), 500)
+    const [first, second, third] = taps as [Tap, Tap, Tap]
+    const sw = await openSwitch({ ports: [first, second, { port: third, paused: true }] })
+    expect(sw.ports.map(port => port.paused)).toEqual([false, false, true])
+    await until(() => sw.ports[1]?.counters.txFrames === 500, 'all pass')
+  })
+
+  test('of another switch are not removed here', async () => {
+    const [one, other] = [await Bench.open([{}]), await openSwitch({ name: 'other' })]
+    const tap = await openTap({ name: 'sw9', up: true, ipv6: false })
+    const foreign = await other.addPort(tap)
+    expect(foreign.id).toBe(one.port(0).id)
+    await expect(one.sw.removePort(foreign)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE', path: 'port' })
+    expect([one.sw.ports, other.ports]).toEqual([[one.port(0)], [foreign]])
+    // Its own are, once.
+    await one.sw.removePort(one.port(0))
+    await one.sw.removePort(one.port(0))
+    expect(one.port(0).state).toBe('removed')
   })
 
   test('their threads come and go with them', async () => {

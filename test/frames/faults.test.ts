@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { FrameQueue, Tap } from '../../lib/index.js'
+import { FrameQueue, type Tap } from '../../lib/index.js'
 import { openMacvtap, openNetlink, openTap } from '../tap/support/devices.js'
 import { sendRaw } from '../tap/support/kernel-stack.js'
 import { needsMacvtap, needsTun } from '../tap/support/needs.js'
@@ -114,6 +114,31 @@ describe('a TAP', () => {
     expect(await readAll(queue)).toBeUndefined()
   })
 
+  test('that is deleted wakes whoever waits, every time', async () => {
+    const tap = await openTap({ name: 'gone0', up: true, ipv6: false })
+    const queue = tap.frames()
+    const waiting = queue.readable()
+    ip(undefined, 'link', 'delete', 'gone0')
+    await waiting
+    await queue.readable()
+    expect(() => queue.readBatch(queue.createBatch())).toThrow(expect.objectContaining({ code: 'EBADFD' }))
+  })
+
+  test('whose queue was parked goes on when it is used again', async () => {
+    const tap = await openTap({ name: 'parked0', queues: 2, up: true, ipv6: false })
+    const queue = tap.frames({ queue: 1 })
+    const next = queue.batches().next()
+    await someTime(20)
+    await tap.detachQueue(1)
+    await sendRaw('parked0', [frame])
+    expect(queue.counters.rxFrames).toBe(0)
+    // From now on all frames come here.
+    await tap.attachQueue(1)
+    await tap.detachQueue(0)
+    await sendRaw('parked0', [frame])
+    expect((await next).value).toMatchObject({ length: 1 })
+  })
+
   test('two wait for the same queue, for reading and for writing', async () => {
     const tap: Tap = await openTap({ name: 'both0', up: true, ipv6: false })
     const queue = tap.frames()
@@ -151,6 +176,39 @@ describe('a macvtap', () => {
     const device = await macvtap()
     ip(undefined, 'link', 'delete', 'mvt0')
     expect(await readAll(device.frames())).toMatchObject({ code: 'ENOLINK' })
+  })
+
+  test('that is deleted is told to those who only read and write, and takes no more frames', async () => {
+    const { REFUSED } = await import('../../lib/index.js')
+    const queue = (await macvtap()).frames()
+    const batch = queue.createBatch()
+    batch.push(frame)
+    expect(queue.writeBatch(batch)).toBe(1)
+    ip(undefined, 'link', 'delete', 'mvt0')
+    const read = () => {
+      try {
+        return queue.readBatch(queue.createBatch())
+      } catch (error) {
+        return (error as { code?: string }).code
+      }
+    }
+    await expect.poll(read).toBe('ENOLINK')
+    expect(() => queue.writeBatch(batch)).toThrow(expect.objectContaining({ code: 'ENOLINK' }))
+    const { txFrames } = queue.counters
+    const from = (await openTap({ up: true, ipv6: false })).frames()
+    const verdicts = Int32Array.of(0)
+    expect(from.forward(batch, verdicts, [queue])).toBe(0)
+    expect([...verdicts]).toEqual([REFUSED])
+    expect(queue.counters).toMatchObject({ txFrames, txRefused: 1 })
+  })
+
+  test('that is deleted ends the reader of a duplicate, who does not know its namespace', async () => {
+    const device = await macvtap()
+    const queue = await FrameQueue.duplicate(device.fd)
+    onTestFinished(() => queue.close())
+    const reading = readAll(queue)
+    ip(undefined, 'link', 'delete', 'mvt0')
+    expect(await reading).toMatchObject({ code: 'ENOLINK', link: 'mvt0' })
   })
 
   test('that only changes stays', async () => {

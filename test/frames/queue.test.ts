@@ -1,6 +1,9 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { FrameBatch, FrameQueue, type Tap } from '../../lib/index.js'
 import { answerFrame, udpFrame } from '../support/frames.js'
+import { slowDown } from '../tap/support/bridged.js'
 import { openTap } from '../tap/support/devices.js'
 import { ping, sendRaw } from '../tap/support/kernel-stack.js'
 import { needsTun } from '../tap/support/needs.js'
@@ -83,6 +86,20 @@ describe('readBatch', () => {
     queue.readBatch(batch)
     expect([...batch].map(frame => frame[20])).toEqual([1, 3])
     expect(queue.counters.rxTruncated).toBe(1)
+  })
+
+  test('comes back from a flood of frames that are too long', async () => {
+    const tap = await openTap({ name: 'read0', up: true, ipv6: false })
+    await sendRaw('read0', [...Array.from({ length: 20 }, () => frameOf(300, 1)), frameOf(60, 2)])
+    const queue = tap.frames()
+    const batch = queue.createBatch({ frames: 8, room: 200 })
+    expect(queue.readBatch(batch)).toBe(0)
+    expect(queue.counters.rxTruncated).toBe(8)
+    for await (const { length } of queue.batches({ frames: 8, room: 200 })) {
+      expect(length).toBe(1)
+      break
+    }
+    expect(queue.counters).toMatchObject({ rxTruncated: 20, rxFrames: 1 })
   })
 
   test.each([10, 12, 20])('puts a virtio-net header of %d bytes before each frame', async size => {
@@ -182,14 +199,57 @@ describe('writeBatch', () => {
     expect(packets('write0', 'rx')).toBe(0)
   })
 
-  test('write() waits where the kernel has no room, and loses nothing', async () => {
+  test.each([0, 10, 12])('nor while another thread changes them (headers of %d bytes)', async vnetHeaderSize => {
+    const tap = await openTap({ name: 'write0', up: true, ipv6: false, vnetHeader: 12 })
+    const queue = tap.frames()
+    const batch = new FrameBatch({ frames: 1, vnetHeaderSize })
+    batch.push(frameOf(60, 1))
+    const { offsets, lengths } = batch
+    const program = `
+      const { offsets, lengths } = require('node:worker_threads').workerData
+      const [offset] = offsets
+      require('node:worker_threads').parentPort.postMessage('changing')
+      while (true) {
+        offsets[0] = 0xfffffff0
+        lengths[0] = 60
+        offsets[0] = offset
+        lengths[0] = 0xffffffff
+      }`
+    const worker = new Worker(program, { eval: true, workerData: { offsets, lengths } })
+    onTestFinished(async () => void (await worker.terminate()))
+    await once(worker, 'message')
+    const codes = new Set<string | undefined>()
+    let written = 0
+    for (const end = performance.now() + 300; performance.now() < end; ) {
+      written += queue.writeBatch(batch)
+      codes.add(queue.writeErrorCode)
+    }
+    expect([...codes].filter(code => code !== 'EINVAL' && code !== undefined)).toEqual([])
+    expect(queue.counters).toMatchObject({ txFrames: written, txBytes: 60 * written })
+  })
+
+  test('write() waits where the kernel has no room, and loses nothing', async context => {
     const [a, b] = await bridged({ sndbuf: 4096 })
+    slowDown(context, b.name)
     const queue = a.frames()
     const batch = queue.createBatch()
     for (let at = 0; at < 64; at++) batch.push(frameOf(1000, at))
     const received = collect(b, 1000)
     await queue.write(batch)
     expect((await received).length).toBe(64)
+    // It was told to wait.
+    expect(queue.counters.txRefused).toBeGreaterThan(0)
+    expect(queue.writeErrorCode).toBe('EAGAIN')
+  })
+
+  test('write() writes nothing once it is aborted', async () => {
+    const tap = await openTap({ name: 'write0', up: true, ipv6: false })
+    const queue = tap.frames()
+    const batch = queue.createBatch()
+    batch.push(frameOf(60, 1))
+    const reason = new Error('enough')
+    await expect(queue.write(batch, { signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+    expect(queue.counters.txFrames).toBe(0)
   })
 })
 
@@ -234,6 +294,26 @@ describe('iteration', () => {
     const elapsed = performance.now() - started
     expect(ticks).toBeGreaterThan(elapsed / 20)
   }, 60_000)
+
+  test.each(['thrown', 'aborted'])('can be taken up again after it was %s out of', async how => {
+    const tap = await openTap({ name: 'iter0', up: true, ipv6: false })
+    const queue = tap.frames()
+    await sendRaw('iter0', [frameOf(60, 1)])
+    const stopping = new AbortController()
+    const reason = new Error('enough')
+    const reading = async () => {
+      for await (const _ of queue.batches({ signal: stopping.signal })) {
+        if (how === 'thrown') throw reason
+        setTimeout(() => stopping.abort(reason), 20)
+      }
+    }
+    await expect(reading()).rejects.toBe(reason)
+    await sendRaw('iter0', [frameOf(60, 2)])
+    for await (const frame of queue.each()) {
+      expect(frame[20]).toBe(2)
+      break
+    }
+  })
 
   test('ends when the queue is closed, and when it is broken off it can be taken up again', async () => {
     const tap = await openTap({ name: 'iter0', up: true, ipv6: false })
@@ -327,7 +407,8 @@ describe('a queue', () => {
     const seen: string[] = []
     queue.mirror = (batch, from, to, direction) => {
       for (let at = from; at < to; at++) {
-        const frame = batch.frame(at)
+        const offset = batch.offsets[at] as number
+        const frame = batch.bytes.subarray(offset, offset + (batch.lengths[at] as number))
         if (frame.length < 14 || frame[12] === 0x88) seen.push(`${direction} ${frame[20]}`)
       }
     }
@@ -345,7 +426,8 @@ describe('a queue', () => {
 })
 
 describe('forward', () => {
-  test('moves frames by verdict', async () => {
+  // With a mirror each frame is written by itself.
+  test.each([false, true])('moves frames by verdict (mirrored: %s)', async mirrored => {
     const { DROP, FLOOD, REFUSED } = await import('../../lib/index.js')
     const from = await openTap({ name: 'from0', up: true, ipv6: false })
     const ports = [
@@ -360,6 +442,11 @@ describe('forward', () => {
     )
     const queues = ports.map(port => port.frames())
     const queue = queues[0] as FrameQueue
+    let seen = 0
+    const mirror = (_: unknown, from: number, to: number) => {
+      seen += to - from
+    }
+    if (mirrored) for (const port of queues) port.mirror = mirror
     const batch = queue.createBatch()
     expect(queue.readBatch(batch)).toBe(6)
     const verdicts = Int32Array.of(1, 2, DROP, FLOOD, 3, 4)
@@ -371,6 +458,23 @@ describe('forward', () => {
     expect(packets('to1', 'rx')).toBe(2)
     expect(packets('to2', 'rx')).toBe(2)
     expect(packets('from0', 'rx')).toBe(0)
+    expect(seen).toBe(mirrored ? 6 + 4 : 0)
+  })
+
+  test.each([false, true])('counts what a port that is closed did not get (mirrored: %s)', async mirrored => {
+    const { FLOOD, REFUSED } = await import('../../lib/index.js')
+    const [a, b] = await bridged()
+    const [from, open, closed] = [a.frames(), b.frames(), (await openTap({ name: 'to2', up: true })).frames()]
+    if (mirrored) open.mirror = () => {}
+    closed.close()
+    const batch = from.createBatch()
+    batch.push(frameOf(60, 1))
+    batch.push(frameOf(60, 2))
+    const verdicts = Int32Array.of(2, FLOOD)
+    expect(from.forward(batch, verdicts, [from, open, closed])).toBe(1)
+    expect([...verdicts]).toEqual([REFUSED, REFUSED])
+    expect(closed.counters).toMatchObject({ txFrames: 0, txRefused: 2 })
+    expect(closed.writeErrorCode).toBe('EBADF')
   })
 
   test('refuses too few verdicts, and ports that are none', async () => {

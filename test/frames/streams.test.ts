@@ -24,6 +24,24 @@ test('a stream gives frames that stay, and takes them', async () => {
   expect(frames).toEqual([frameOf(60, 1), frameOf(1514, 2), frameOf(100, 3)])
 })
 
+test('what nobody reads waits in the kernel', async () => {
+  const tap = await openTap({ name: 'stream0', up: true, ipv6: false })
+  const queue = tap.frames()
+  const stream = frameStream(queue, { frames: 8 })
+  onTestFinished(() => void stream.destroy())
+  await sendRaw(
+    'stream0',
+    Array.from({ length: 100 }, (_, at) => frameOf(60, at))
+  )
+  await once(stream, 'readable')
+  await new Promise(resolve => setTimeout(resolve, 100))
+  // What the stream holds by itself, and the batch that the next one is in.
+  expect(queue.counters.rxFrames).toBeLessThanOrEqual(stream.readableHighWaterMark + 8)
+  const marks: number[] = []
+  for await (const one of stream) if (marks.push(one[20]) === 100) break
+  expect(marks).toEqual(Array.from({ length: 100 }, (_, at) => at))
+})
+
 test('what is written reaches the kernel', async () => {
   const tap = await openTap({ name: 'stream0', up: true, ipv6: false })
   const stream = frameStream(tap.frames())

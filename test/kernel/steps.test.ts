@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { describe, expect } from 'vitest'
 import { type CreateLink, type Link, LinkwrightError, Netlink } from '../../lib/index.js'
 import { createNamespace, test } from '../support/namespace.js'
+import { traffic } from '../support/trace.js'
 
 const ifbs = (count: number): CreateLink[] => Array.from({ length: count }, (_, i) => ({ kind: 'ifb', name: `i${i}` }))
 const errorOf = (result: PromiseSettledResult<Link> | undefined): LinkwrightError => {
@@ -52,6 +53,90 @@ describe('createMany', () => {
     expect(errorOf(results.at(-1)).code).toBe('ERR_TIMEOUT')
     expect(ns.tools.linkNames().filter(name => name.startsWith('i'))).toHaveLength(made.length)
   })
+})
+
+describe('createMany, all or none', () => {
+  const codes = (results: PromiseSettledResult<Link>[]) =>
+    results.map(result => (result.status === 'fulfilled' ? 'made' : errorOf(result).code))
+
+  test('one that fails ends it, and what was made is removed', async ({ ns, other }) => {
+    const wanted: CreateLink[] = [...ifbs(300), { kind: 'ifb', name: 'there', netns: other.path }]
+    wanted[1] = { kind: 'ifb', name: 'lent', netns: other.path }
+    wanted[150] = { kind: 'ifb', name: 'i0' }
+    const before = [ns.tools.linkNames(), other.tools.linkNames()]
+    const { result, sent } = await traffic(() => ns.net.links.createMany(wanted, { onError: 'undo' }))
+    const results = result as PromiseSettledResult<Link>[]
+    expect(codes(results)).toEqual(wanted.map((_, item) => (item === 150 ? 'EEXIST' : 'ERR_UNDONE')))
+    expect(errorOf(results[7])).toMatchObject({ item: 7, cause: { code: 'EEXIST', item: 150 } })
+    expect(errorOf(results[0]).message).toMatch(/^removed again, because item 150 failed: .*i0/)
+    expect(errorOf(results.at(-1)).message).toMatch(/because item 150 failed/)
+    expect([ns.tools.linkNames(), other.tools.linkNames()]).toEqual(before)
+    // By one message here, and one there.
+    expect(sent.filter(({ type }) => type === 'RTM_DELLINK').length).toBeLessThanOrEqual(3)
+  })
+
+  test('giving up removes what was made', async ({ ns }) => {
+    const before = ns.tools.linkNames()
+    const controller = new AbortController()
+    const results = await ns.net.links.createMany(ifbs(2000), {
+      onError: 'undo',
+      signal: controller.signal,
+      onProgress: done => done >= 500 && controller.abort(new Error('enough'))
+    })
+    expect(results).toHaveLength(2000)
+    expect(results.every(({ status }) => status === 'rejected')).toBe(true)
+    expect(errorOf(results[0])).toMatchObject({ code: 'ERR_UNDONE', cause: { message: 'enough' } })
+    expect(ns.tools.linkNames()).toEqual(before)
+  })
+
+  test('without a failure nothing is removed', async ({ ns }) => {
+    const progress: [number, number | undefined][] = []
+    const onProgress = (done: number, total: number | undefined) => void progress.push([done, total])
+    expect(codes(await ns.net.links.createMany(ifbs(100), { onError: 'undo', onProgress }))).toEqual(
+      Array(100).fill('made')
+    )
+    expect(ns.tools.linkNames()).toHaveLength(101)
+    expect(progress).toEqual([
+      [64, 100],
+      [100, 100]
+    ])
+  })
+
+  test('refuses what it does not know', async ({ ns }) => {
+    const wrong = { onError: 'stop' } as never
+    await expect(ns.net.links.createMany(ifbs(2), wrong)).rejects.toMatchObject({ path: 'onError' })
+    await expect(ns.net.links.createMany(ifbs(2), { onProgress: 1 as never })).rejects.toMatchObject({
+      path: 'onProgress'
+    })
+    expect(ns.tools.linkNames()).toEqual(['lo'])
+  })
+})
+
+test('createMany reads an async iterable no faster than the kernel follows', async ({ ns }) => {
+  let given = 0
+  let ahead = 0
+  let settled = 0
+  async function* specs(): AsyncGenerator<CreateLink> {
+    for (const spec of ifbs(1000)) {
+      given++
+      ahead = Math.max(ahead, given - settled)
+      yield spec
+    }
+  }
+  const results = await ns.net.links.createMany(specs(), {
+    onProgress(done) {
+      settled = done
+    }
+  })
+  expect(results.map(result => result.status === 'fulfilled' && result.value.name)).toEqual(
+    ifbs(1000).map(({ name }) => name)
+  )
+  expect(ahead).toBeLessThan(500)
+  async function* failing(): AsyncGenerator<CreateLink> {
+    yield { kind: 'ifb', name: 'before' }
+    throw new Error('no more')
+  }
+  await expect(ns.net.links.createMany(failing())).rejects.toThrow('no more')
 })
 
 test('a creation that is given up leaves nothing', async ({ ns }) => {

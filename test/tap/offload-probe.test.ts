@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { FrameBatch, type OffloadPreset, type Offloads, probeOffloads, Tap, Tun, VnetHeader } from '../../lib/index.js'
 import { type ProbeFrame, pushProbeFrame } from '../../lib/tap/probe-frames.js'
 import { onTheWire, whatIsWrong } from '../../lib/tap/probe-verdict.js'
@@ -69,6 +69,49 @@ describe('the probe', () => {
       ...(uso4.correct && uso6.correct ? { uso4: true, uso6: true } : {})
     })
     for (const [offload, on] of Object.entries(offloads)) expect(findings[offload as 'csum'].correct).toBe(on)
+  })
+
+  test('a frame that is lost, or late, proves nothing', { timeout: 60_000 }, async () => {
+    const { findings, dataValid, offloads } = await probeOffloads()
+    vi.resetModules()
+    const { FrameQueue, probeOffloads: probe } = await import('../../lib/index.js')
+    const { writeBatch, readBatch } = FrameQueue.prototype
+    onTestFinished(() => {
+      Object.assign(FrameQueue.prototype, { writeBatch, readBatch })
+    })
+    let writes = 0
+    let reads = 0
+    FrameQueue.prototype.writeBatch = function (...[batch, ...rest]: Parameters<typeof writeBatch>) {
+      return ++writes % 10 === 0 ? batch.length : writeBatch.call(this, batch, ...rest)
+    }
+    // Nothing is there for a while that is longer than patience.
+    let silentUntil = 0
+    FrameQueue.prototype.readBatch = function (batch) {
+      const now = performance.now()
+      if (now > silentUntil && ++reads % 200 !== 0) return readBatch.call(this, batch)
+      if (now > silentUntil) silentUntil = now + 300
+      batch.clear()
+      return 0
+    }
+    const again = await probe()
+    expect(writes).toBeGreaterThan(20)
+    expect(reads).toBeGreaterThan(200)
+    expect(again).toMatchObject({ findings, dataValid, offloads })
+  })
+
+  test('leaves nothing behind when it fails, and can be asked again', async () => {
+    vi.resetModules()
+    const { FrameQueue, probeOffloads: probe } = await import('../../lib/index.js')
+    const before = openFiles()
+    const torn = vi.spyOn(FrameQueue, 'of').mockImplementation(() => {
+      throw new Error('torn')
+    })
+    onTestFinished(() => torn.mockRestore())
+    await Promise.all([1, 2].map(() => expect(probe()).rejects.toThrow('torn')))
+    await expect.poll(() => newFiles(before).filter(file => /tun|socket|net:/.test(file))).toEqual([])
+    torn.mockRestore()
+    expect((await probe()).findings.csum.supported).toBe(true)
+    await expect.poll(() => newFiles(before).filter(file => /tun|socket|net:/.test(file))).toEqual([])
   })
 
   test('leaves nothing behind, and is run once', async () => {

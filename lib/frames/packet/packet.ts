@@ -20,7 +20,7 @@ const UDP_HEADER = 8
  * ```ts
  * const packet = new PacketView()
  * for (let i = 0; i < batch.length; i++) {
- *   if (packet.udp?.destinationPort === 53) names++
+ *   if (packet.of(batch, i) && packet.udp?.destinationPort === 53) names++
  * }
  * ```
  *

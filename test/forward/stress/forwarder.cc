@@ -1,19 +1,23 @@
 // Forwarders under load from all sides, without Node: for ThreadSanitizer, which sees every thread here.
 //
-// Ports are queues of socket pairs with virtio-net headers. Behind each, one thread writes frames of random
-// stations and reads what comes; meanwhile ports are added, changed and removed, addresses fixed and
-// forgotten, and counters read.
+// Ports are queues of socket pairs with virtio-net headers, streams and UDP sockets. Behind each, one thread
+// writes frames of random stations and reads what comes; meanwhile ports are added, changed, mirrored and
+// removed, addresses fixed and forgotten, and counters and mirrors read.
 //
 // Usage: forwarder SECONDS
 
 #include "forward/forwarder.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -27,6 +31,10 @@
 #include "forward/pipe.h"
 #include "forward/switch.h"
 #include "forward/tap_port.h"
+#include "forward/udp_port.h"
+#include "forward/unix_datagram_port.h"
+#include "forward/unix_stream_port.h"
+#include "offload/bytes.h"
 
 using namespace linkwright;  // NOLINT(google-build-using-namespace)
 
@@ -38,11 +46,19 @@ constexpr size_t kPorts = 5;
 
 using Random = std::minstd_rand;
 
+/** What stands before a frame. */
+enum class Framing : uint8_t { kVnetHeader, kNothing, kLength };
+
+[[noreturn]] void Fail(const char* why) {
+  std::fprintf(stderr, "%s\n", why);
+  std::abort();
+}
+
 /** The other end of a queue: a host that sends and receives. */
 class Peer {
  public:
-  Peer(int fd, unsigned seed, std::atomic<uint64_t>* received)
-      : fd_(fd), random_(seed), received_(received), thread_([this] { Main(); }) {}
+  Peer(int fd, Framing framing, unsigned seed, std::atomic<uint64_t>* received)
+      : fd_(fd), framing_(framing), random_(seed), received_(received), thread_([this] { Main(); }) {}
   ~Peer() {
     over_ = true;
     thread_.join();
@@ -55,13 +71,48 @@ class Peer {
     while (!over_) {
       pollfd polled{fd_, POLLIN, 0};
       ::poll(&polled, 1, 1);
-      while (::read(fd_, memory.data(), memory.size()) > 0)
+      ssize_t length = 0;
+      while ((length = ::read(fd_, memory.data(), memory.size())) > 0) {
         received_->fetch_add(1, std::memory_order_relaxed);
-      for (int burst = 0; burst < 20; ++burst) {
-        const size_t length = Make(memory.data());
-        if (::write(fd_, memory.data(), length) < 0) break;
+        if (framing_ == Framing::kLength) Follow(memory.data(), static_cast<size_t>(length));
       }
+      for (int burst = 0; burst < 20; ++burst)
+        if (!Write(memory.data(), Make(memory.data()))) break;
     }
+  }
+
+  /** One length leads to the next: no frame came into the midst of another. */
+  void Follow(const uint8_t* data, size_t length) {
+    stream_.insert(stream_.end(), data, data + length);
+    size_t at = 0;
+    while (stream_.size() - at >= kPrefix) {
+      const size_t frame = LoadBig32(stream_.data() + at);
+      if (frame > 70'000) Fail("frames of a stream are mixed");
+      if (stream_.size() - at < kPrefix + frame) break;
+      if (frame >= 14 && LoadBig16(stream_.data() + at + kPrefix + 12) != 0x0800)
+        Fail("a frame of a stream is another");
+      at += kPrefix + frame;
+    }
+    stream_.erase(stream_.begin(), stream_.begin() + static_cast<ptrdiff_t>(at));
+  }
+
+  /** Writes what Make() has made. */
+  bool Write(uint8_t* made, size_t length) {
+    if (framing_ == Framing::kVnetHeader) return ::write(fd_, made, length) >= 0;
+    uint8_t* begin = made + kHeader;
+    length -= kHeader;
+    if (framing_ == Framing::kNothing) return ::write(fd_, begin, length) >= 0;
+    begin -= kPrefix;
+    StoreBig32(begin, static_cast<uint32_t>(length));
+    length += kPrefix;
+    for (bool begun = false; length > 0 && !over_;) {
+      const ssize_t written = ::write(fd_, begin, length);
+      if (written < 0 && (errno != EAGAIN || !begun)) return false;
+      begun = true;
+      begin += std::max<ssize_t>(written, 0);
+      length -= static_cast<size_t>(std::max<ssize_t>(written, 0));
+    }
+    return true;
   }
 
   /** A frame between random stations: small, one that wants its checksum, a super-frame, or none at all. */
@@ -97,7 +148,11 @@ class Peer {
     return kind == 15 ? kHeader + random_() % 14 : kHeader + length;
   }
 
+  static constexpr size_t kPrefix = 4;
+
   const int fd_;
+  const Framing framing_;
+  std::vector<uint8_t> stream_;
   Random random_;
   std::atomic<uint64_t>* const received_;
   std::atomic<bool> over_{false};
@@ -109,17 +164,62 @@ struct Station {
   std::shared_ptr<Port> port;
   std::vector<std::unique_ptr<Peer>> peers;
   std::vector<uint64_t> counters = std::vector<uint64_t>(PortCounters::Needed(kQueues));
+  std::shared_ptr<Mirror> mirror = std::make_shared<Mirror>();
 };
 
+/** A port of a UDP socket, and the descriptor of its peer. Null where there is no loopback interface. */
+std::shared_ptr<Port> MakeUdpPort(int* peer) {
+  *peer = ::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  auto* const name = reinterpret_cast<sockaddr*>(&address);
+  socklen_t length = sizeof(address);
+  if (::bind(*peer, name, length) != 0 || ::getsockname(*peer, name, &length) != 0) return nullptr;
+  UdpOptions options;
+  options.local.address = options.remote.address = "127.0.0.1";
+  options.remote.port = ntohs(address.sin_port);
+  Result<UdpSocket> socket = OpenUdpSocket(options);
+  if (!socket) return nullptr;
+  address.sin_port = htons(socket.value.local.port);
+  if (::connect(*peer, name, sizeof(address)) != 0) return nullptr;
+  return std::make_shared<UdpPort>(std::move(socket.value));
+}
+
+/** A port of a socket: a stream whose frames it takes in parts, or datagrams. */
+std::unique_ptr<Station> MakeSocketStation(unsigned seed, std::atomic<uint64_t>* received) {
+  auto station = std::make_unique<Station>();
+  int peer = -1;
+  if (seed % 2 == 0) station->port = MakeUdpPort(&peer);
+  Framing framing = Framing::kNothing;
+  if (station->port == nullptr) {
+    if (peer >= 0) ::close(peer);
+    framing = seed % 4 == 1 ? Framing::kLength : Framing::kNothing;
+    const int type = framing == Framing::kLength ? SOCK_STREAM : SOCK_DGRAM;
+    int fds[2];
+    if (::socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0) Fail("no sockets");
+    SetSocketBuffers(fds[0], 8192, 0);
+    peer = fds[1];
+    if (framing == Framing::kLength) {
+      station->port = std::make_shared<UnixStreamPort>(Fd(fds[0]));
+    } else {
+      station->port = std::make_shared<UnixDatagramPort>(Fd(fds[0]), "");
+    }
+  }
+  station->peers.push_back(std::make_unique<Peer>(peer, framing, seed, received));
+  return station;
+}
+
 std::unique_ptr<Station> MakeStation(unsigned seed, std::atomic<uint64_t>* received) {
+  if (seed % 3 == 2) return MakeSocketStation(seed / 3, received);
   auto station = std::make_unique<Station>();
   std::vector<TapPort::Queue> queues;
   for (size_t queue = 0; queue < kQueues; ++queue) {
     int fds[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0) std::abort();
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) != 0) Fail("no sockets");
     queues.push_back({Fd(fds[0]), kHeader});
-    station->peers.push_back(
-        std::make_unique<Peer>(fds[1], seed * 10 + static_cast<unsigned>(queue), received));
+    const unsigned own = seed * 10 + static_cast<unsigned>(queue);
+    station->peers.push_back(std::make_unique<Peer>(fds[1], Framing::kVnetHeader, own, received));
   }
   TapPort::Settings settings;
   // Every other port takes super-frames.
@@ -143,6 +243,25 @@ uint64_t Sum(const std::vector<uint64_t>& counters) {
   for (const uint64_t& counter : counters)
     sum += __atomic_load_n(&counter, __ATOMIC_RELAXED);
   return sum;
+}
+
+/** Switches a mirror on or off, or takes what it holds; gives the number of frames. */
+size_t Exercise(Mirror& mirror, Random& random, Mirror::Page* page) {
+  const unsigned choice = random() % 16;
+  if (choice == 0) mirror.Stop();
+  if (choice == 1 || choice == 2) mirror.Start(choice == 1 ? 64 : 0x7fffffff);
+  if (choice <= 2) return 0;
+  mirror.Take(page);
+  size_t end = 0;
+  for (const Mirror::Copy& copy : page->copies) {
+    const bool right = copy.offset >= end + kVnetHeaderBytes && copy.length <= copy.original_length;
+    end = copy.offset + copy.length;
+    if (!right || end > page->used || page->used > Mirror::kBytes) Fail("a mirror holds nonsense");
+    // Each of them is looked at, which the sanitizers see.
+    if (copy.length >= 14 && LoadBig16(page->memory.get() + copy.offset + 12) != 0x0800)
+      Fail("a copy is another");
+  }
+  return page->copies.size();
 }
 
 /** One forwarder from its beginning to its end. */
@@ -180,8 +299,8 @@ bool Round(unsigned seed, std::chrono::milliseconds time) {
       for (const auto& [id, at] : ports)
         there = there || at == i;
       if (there) continue;
-      const Result<uint32_t> id =
-          forwarder.Add(stations[i]->port, stations[i]->counters.data(), RandomSettings(random));
+      const Result<uint32_t> id = forwarder.Add(stations[i]->port, stations[i]->counters.data(),
+                                                stations[i]->mirror, RandomSettings(random));
       if (id) ports.emplace_back(id.value, i);
     }
   };
@@ -205,6 +324,23 @@ bool Round(unsigned seed, std::chrono::milliseconds time) {
           Sum(station->counters);
       }
       std::this_thread::sleep_for(std::chrono::microseconds(500));
+    }
+  });
+  // And one that captures.
+  std::atomic<uint64_t> mirrored{0};
+  std::thread capturing([&] {
+    Random own(seed + 2);
+    Mirror::Page page;
+    while (!over) {
+      std::vector<std::shared_ptr<Mirror>> mirrors;
+      {
+        const std::lock_guard lock(exchanging);
+        for (const std::unique_ptr<Station>& station : stations)
+          mirrors.push_back(station->mirror);
+      }
+      for (const std::shared_ptr<Mirror>& mirror : mirrors)
+        mirrored += Exercise(*mirror, own, &page);
+      std::this_thread::sleep_for(std::chrono::microseconds(100));
     }
   });
   while (std::chrono::steady_clock::now() < end) {
@@ -238,14 +374,16 @@ bool Round(unsigned seed, std::chrono::milliseconds time) {
   }
   over = true;
   other.join();
+  capturing.join();
   forwarder.Close(std::chrono::milliseconds(seed % 2 == 0 ? 0 : 50));
   if (forwarder.threads() != 0) {
     std::fprintf(stderr, "threads stay\n");
     return false;
   }
-  std::printf("round %u: %s, %llu frames received, %llu events\n", seed, switching ? "switch" : "pipe",
-              static_cast<unsigned long long>(received.load()), static_cast<unsigned long long>(told.load()));
-  return received.load() > 0;
+  std::printf("round %u: %s, %llu frames received, %llu mirrored, %llu events\n", seed,
+              switching ? "switch" : "pipe", static_cast<unsigned long long>(received.load()),
+              static_cast<unsigned long long>(mirrored.load()), static_cast<unsigned long long>(told.load()));
+  return received.load() > 0 && mirrored.load() > 0;
 }
 
 }  // namespace

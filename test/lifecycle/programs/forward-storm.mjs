@@ -23,6 +23,7 @@ async function storm() {
   const sw = await Switch.open({ ports })
   const [one, other] = await ring(net, `${prefix}b`, 2, { vnetHeader: 12 })
   const pipe = await Pipe.open(one, other)
+  for (const port of [...sw.ports, pipe.a]) port.mirror = frames => frames.bytes.at(-1)
   for (let at = 0; at < 50; at++) {
     writeSync(ports[0].fd, BROADCAST)
     writeSync(one.fd, Buffer.concat([Buffer.alloc(12), BROADCAST]))

@@ -1,9 +1,9 @@
 /** Two TAPs on a bridge of the kernel's: frames written into one come out of the other. */
-import { afterAll } from 'vitest'
+import { afterAll, type TestContext } from 'vitest'
 import { FrameBatch, type FrameQueue, type Offloads, Tap, VnetHeader } from '../../../lib/index.js'
 import { batchOf } from '../../frames/support/batches.js'
 import type { SuperFrame } from '../../frames/support/flows.js'
-import { ip } from './system.js'
+import { ip, run } from './system.js'
 
 export interface Bridged {
   /** Sets what the reader takes. */
@@ -57,6 +57,16 @@ async function pass(
     if (out.length < expected) await new Promise(resolve => setTimeout(resolve, 2))
   }
   return out
+}
+
+/** Makes a link so slow that what is sent to it waits in the kernel: 1000 bytes take 4 ms. */
+export function slowDown(context: TestContext, link: string): void {
+  const bucket = ['root', 'tbf', 'rate', '2mbit', 'burst', '2000', 'latency', '10s']
+  try {
+    run('tc', 'qdisc', 'add', 'dev', link, ...bucket)
+  } catch (error) {
+    context.skip(`this kernel cannot slow a link down: ${(error as Error).message}`)
+  }
 }
 
 export function headers(batch: FrameBatch): VnetHeader[] {

@@ -1,12 +1,11 @@
 /** Hearing of links that go down, come up, and leave their namespace: one listening socket a namespace. */
 import { fstatSync } from 'node:fs'
-import { Netlink } from '../link/netlink.js'
 import { RTNLGRP_LINK } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
 import { Notifications } from '../netlink/notifications.js'
 import { linkMessage } from '../rtnetlink/link.js'
 import { RTM } from '../rtnetlink/verbs.js'
-import type { Place } from '../tap/place.js'
+import { Netlink } from './netlink.js'
 
 /** What somebody wants to hear of a link. */
 export interface LinkWatcher {
@@ -15,6 +14,9 @@ export interface LinkWatcher {
   /** It is not in its namespace any more: deleted, or moved. Nothing is heard of it from now on. */
   left(): void
 }
+
+/** A namespace by its descriptor; `undefined` is that of the process. */
+type Place = { readonly fd: number } | undefined
 
 /** A link that somebody watches. */
 interface Watched {
@@ -33,7 +35,7 @@ class WatchedNamespace {
     this.#net = net
   }
 
-  static async open(netns: Place['netns']): Promise<WatchedNamespace> {
+  static async open(netns: Place): Promise<WatchedNamespace> {
     const net = await Netlink.open({ netns })
     const watched = new WatchedNamespace(net)
     try {
@@ -73,8 +75,9 @@ class WatchedNamespace {
     const link = await this.#net.links.find(index)
     // What was announced meanwhile has been told, and is news.
     if (heard !== watched.heard) return
-    for (const watcher of watchers) if (watched.watchers.has(watcher)) tell(watcher, link)
-    if (!link) this.#links.delete(index)
+    // What is not there is news for everybody: its announcement may be behind this answer, and finds nobody then.
+    if (!link) this.#left(index)
+    else for (const watcher of watchers) if (watched.watchers.has(watcher)) tell(watcher, link)
   }
 
   /** After a loss of announcements. */
@@ -105,9 +108,8 @@ class WatchedNamespace {
   }
 }
 
-function tell(watcher: LinkWatcher, link: { up: boolean } | undefined): void {
-  if (!link) watcher.left()
-  else if (link.up) watcher.up()
+function tell(watcher: LinkWatcher, link: { up: boolean }): void {
+  if (link.up) watcher.up()
   else watcher.down()
 }
 
@@ -122,9 +124,9 @@ const shared = new Map<bigint | 'own', Shared>()
  * Tells of a link until it leaves its namespace or the result is disposed of; first, how it is now. The namespace's
  * descriptor may be closed afterwards.
  */
-export async function watchLink(index: number, place: Place, watcher: LinkWatcher): Promise<AsyncDisposable> {
-  const key = place.netns ? fstatSync(place.netns.fd, { bigint: true }).ino : 'own'
-  const entry = shared.get(key) ?? { namespace: WatchedNamespace.open(place.netns), users: 0 }
+export async function watchLink(index: number, netns: Place, watcher: LinkWatcher): Promise<AsyncDisposable> {
+  const key = netns ? fstatSync(netns.fd, { bigint: true }).ino : 'own'
+  const entry = shared.get(key) ?? { namespace: WatchedNamespace.open(netns), users: 0 }
   shared.set(key, entry)
   entry.users++
   const leave = async () => {

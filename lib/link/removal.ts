@@ -1,0 +1,241 @@
+/**
+ * Removing many links at once.
+ *
+ * One by one the kernel waits 15-20 ms for each (an RCU grace period). Links of one group (IFLA_GROUP) are removed by one
+ * message and one wait: so they are put into a group that nobody else uses, and that is removed.
+ */
+import { randomInt } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
+import { amend, LinkwrightError } from '../errors.js'
+import type { Cancellation } from '../netlink/cancellation.js'
+import type { Request } from '../netlink/request.js'
+import type { BatchResult, NetlinkSocket } from '../netlink/socket.js'
+import { RTM } from '../rtnetlink/verbs.js'
+import { Link } from './link.js'
+import { changeRequest, deleteGroupRequest, deleteRequest, getRequest, listRequest } from './link-requests.js'
+
+/** Links removed by one message. The kernel does nothing else to links meanwhile (RTNL), for some 0.3 s. */
+const TOGETHER = 1024
+/** A bridge takes the kernel 17 ms in whatever company. */
+const BRIDGES_TOGETHER = 16
+/** Requests per exchange, and links looked at before the event loop turns. */
+const CHUNK = 64
+const LOOKED_AT = 512
+
+/** Groups that nobody uses by accident: those of people are small numbers. */
+const GROUP_FROM = 0x4000_0000
+const GROUP_TO = 0x7fff_0000
+/** Choices of groups until nobody is in them. */
+const ATTEMPTS = 3
+
+export interface RemovalOptions {
+  ifExists: boolean
+  cancel: Cancellation
+  onProgress: ((done: number, total: number) => void) | undefined
+}
+
+type Settled = PromiseSettledResult<void>
+
+/** A link of the list. */
+interface Member {
+  readonly link: Link
+  /** What identifies it beside its ifindex, which another link may have by now. */
+  readonly kind: string | undefined
+  readonly address: string | undefined
+  readonly groupBefore: number
+  result?: Settled
+}
+
+const DONE: Settled = { status: 'fulfilled', value: undefined }
+
+/** Removes links, a result each. Links that are not in the list are never touched. */
+export async function removeLinks(
+  socket: NetlinkSocket,
+  refs: readonly (string | number)[],
+  options: RemovalOptions
+): Promise<Settled[]> {
+  const removal = new Removal(socket, refs.length, options)
+  const found = await removal.find(refs)
+  const members = new Map<number, Member>()
+  for (const item of found) if ('link' in item && !members.has(item.link.index)) members.set(item.link.index, item)
+  await removal.remove([...members.values()])
+  return found.map((item, at) => {
+    const result = 'link' in item ? (members.get(item.link.index)?.result ?? DONE) : rejected(item.error)
+    return options.ifExists && isAbsence(result) ? DONE : numbered(result, refs.length > 1 ? at : undefined)
+  })
+}
+
+class Removal {
+  readonly #socket: NetlinkSocket
+  readonly #options: RemovalOptions
+  readonly #total: number
+  #done = 0
+
+  constructor(socket: NetlinkSocket, total: number, options: RemovalOptions) {
+    this.#socket = socket
+    this.#total = total
+    this.#options = options
+  }
+
+  /** The links that the references mean now. */
+  async find(refs: readonly (string | number)[]): Promise<(Member | { error: unknown })[]> {
+    const answers = await this.#exchange(refs.map(ref => getRequest(ref, false)))
+    return answers.map((answer, at) => {
+      if (answer.error !== undefined) return { error: answer.error }
+      const reply = answer.replies.find(({ type }) => type === RTM.RTM_NEWLINK)
+      if (!reply) return { error: gone(refs[at] as string | number) }
+      const link = new Link(reply)
+      const { kind, address, group } = link
+      // A bridge that was given no address has that of one of its ports, which are removed before it.
+      return { link, kind, address: kind === 'bridge' ? undefined : address, groupBefore: group ?? 0 }
+    })
+  }
+
+  /** Gives each a result. Bridges come last: their ports are gone then. */
+  async remove(members: Member[]): Promise<void> {
+    const bridges = members.filter(({ kind }) => kind === 'bridge')
+    // What has no kind (lo, a network card) cannot be removed: the kernel says so of each.
+    const alone = members.filter(({ kind }) => kind === undefined)
+    const others = members.filter(({ kind }) => kind !== undefined && kind !== 'bridge')
+    await this.#removeInGroups(others, TOGETHER)
+    await this.#removeInGroups(bridges, BRIDGES_TOGETHER)
+    await this.#removeAlone(alone)
+  }
+
+  async #removeInGroups(members: Member[], together: number): Promise<void> {
+    if (members.length === 1) return this.#removeAlone(members)
+    for (let attempt = 1; members.length > 0; attempt++) {
+      const base = randomInt(GROUP_FROM, GROUP_TO)
+      const groups = slices(members, together)
+      await this.#mark(groups, base)
+      const strangers = await this.#check(groups, base).catch(async error => {
+        await this.#restore(members)
+        throw error
+      })
+      if (!strangers) return this.#removeGroups(groups, base)
+      await this.#restore(members)
+      if (attempt === ATTEMPTS) return this.#removeAlone(members)
+    }
+  }
+
+  /** Puts each slice into a group of its own. */
+  async #mark(groups: Member[][], base: number): Promise<void> {
+    const members = groups.flat()
+    const requests = groups.flatMap((group, at) =>
+      group.map(({ link }) => changeRequest(link.index, { group: base + at }))
+    )
+    const answers = await this.#exchange(requests)
+    for (const [at, { error }] of answers.entries()) if (error !== undefined) this.#settle(members[at], rejected(error))
+  }
+
+  /**
+   * Whether somebody else is in the groups. Settles those of ours that are not what they were: gone, or another link with
+   * the same ifindex.
+   */
+  async #check(groups: Member[][], base: number): Promise<boolean> {
+    const members = new Map(groups.flat().map(member => [member.link.index, member]))
+    const there = await this.#socket.dumpAs(listRequest({}), payload => new Link(payload))
+    const seen = new Set<number>()
+    const changed: Member[] = []
+    for (const [at, link] of there.entries()) {
+      if (at % LOOKED_AT === LOOKED_AT - 1) await setImmediate()
+      const member = members.get(link.index)
+      const group = link.group ?? 0
+      const within = group >= base && group < base + groups.length
+      if (!member && within) return true
+      if (!member || member.result) continue
+      seen.add(link.index)
+      const same = link.kind === member.kind && (member.address ?? link.address) === link.address
+      if (!within || !same) changed.push(member)
+    }
+    await this.#restore(changed)
+    for (const member of changed) this.#settle(member, rejected(another(member)))
+    for (const [index, member] of members) if (!seen.has(index)) this.#settle(member, rejected(gone(index)))
+    return false
+  }
+
+  async #removeGroups(groups: Member[][], base: number): Promise<void> {
+    for (const [at, group] of groups.entries()) {
+      const left = group.filter(({ result }) => !result)
+      if (left.length === 0) continue
+      const { givenUp } = this.#options.cancel
+      try {
+        if (givenUp) throw givenUp.reason
+        await this.#socket.request(deleteGroupRequest(base + at))
+        for (const member of left) this.#settle(member, DONE)
+      } catch (error) {
+        await this.#restore(left)
+        if (givenUp || this.#socket.closed) for (const member of left) this.#settle(member, rejected(error))
+        // One that cannot be removed keeps the others of its group.
+        else await this.#removeAlone(left)
+      }
+    }
+  }
+
+  async #removeAlone(members: Member[]): Promise<void> {
+    for (const chunk of slices(members, CHUNK)) {
+      const { givenUp } = this.#options.cancel
+      const answers = givenUp
+        ? chunk.map(() => ({ error: givenUp.reason }))
+        : await this.#socket.batch(chunk.map(({ link }) => deleteRequest(link.index)))
+      for (const [at, { error }] of answers.entries()) {
+        this.#settle(chunk[at], error === undefined ? DONE : rejected(error))
+      }
+    }
+  }
+
+  /** Puts links back into the groups that they were in. */
+  async #restore(members: Member[]): Promise<void> {
+    await this.#exchange(members.map(({ link, groupBefore }) => changeRequest(link.index, { group: groupBefore })))
+  }
+
+  /** A result for each request, whatever becomes of the socket. */
+  async #exchange(requests: Request[]): Promise<BatchResult[]> {
+    const answers: BatchResult[] = []
+    for (const chunk of slices(requests, CHUNK)) {
+      if (answers.length > 0) await setImmediate()
+      try {
+        answers.push(...(await this.#socket.batch(chunk)))
+      } catch (error) {
+        answers.push(...chunk.map(() => ({ replies: [], error })))
+      }
+    }
+    return answers
+  }
+
+  #settle(member: Member | undefined, result: Settled): void {
+    if (!member || member.result) return
+    member.result = result
+    this.#options.onProgress?.(++this.#done, this.#total)
+  }
+}
+
+function slices<T>(all: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, at) => all.slice(at * size, (at + 1) * size))
+}
+
+function rejected(reason: unknown): Settled {
+  return { status: 'rejected', reason }
+}
+
+function gone(ref: string | number): LinkwrightError {
+  return new LinkwrightError(`RTM_DELLINK ${ref}: it is gone`, { code: 'ENODEV', link: ref, syscall: 'RTM_DELLINK' })
+}
+
+function another({ link: { name, index } }: Member): LinkwrightError {
+  return new LinkwrightError(`RTM_DELLINK ${name}: the link with ifindex ${index} is another one by now`, {
+    code: 'ENODEV',
+    link: name,
+    syscall: 'RTM_DELLINK'
+  })
+}
+
+function isAbsence(result: Settled): boolean {
+  return result.status === 'rejected' && result.reason instanceof LinkwrightError && result.reason.code === 'ENODEV'
+}
+
+/** Errors say which of many they are about. */
+function numbered(result: Settled, item: number | undefined): Settled {
+  if (item === undefined || result.status === 'fulfilled' || !(result.reason instanceof LinkwrightError)) return result
+  return rejected(amend(result.reason, { item }))
+}
