@@ -161,11 +161,12 @@ export class ForwardedPort extends EventEmitter<PortEvents> implements Mirrored 
     const announce = (port: ForwardedPort | undefined, state: 'up' | 'down') => {
       if (port) port.#announce(state)
     }
-    const watch = await watchLink(link.index, link.place.netns, watcher)
+    // A namespace that cannot be entered (any more) tells nothing.
+    const watch = await watchLink(link.index, link.place.netns, watcher).catch(watcher.left)
     // One that has left already may be gone.
     await looked
-    if (this.#leaving) await watch[Symbol.asyncDispose]()
-    else this.#watch = watch
+    if (this.#leaving) await watch?.[Symbol.asyncDispose]()
+    else this.#watch = watch ?? undefined
   }
 
   /** @internal What its threads met. */
@@ -209,12 +210,16 @@ export class ForwardedPort extends EventEmitter<PortEvents> implements Mirrored 
     this.#state = state
     if (state === 'up') this.emit('up')
     else if (errno === 0) this.emit('down')
-    else this.emit('down', systemError({ errno, link: this.name, diagnosis: DIAGNOSES[errnoName(errno)] }))
+    else
+      this.emit(
+        'down',
+        systemError({ errno, syscall: 'forwarding', link: this.name, diagnosis: DIAGNOSES[errnoName(errno)] })
+      )
   }
 
   #gone(errno: number): void {
     if (this.#leaving) return
-    const error = systemError({ errno, link: this.name, diagnosis: DIAGNOSES[errnoName(errno)] })
+    const error = systemError({ errno, syscall: 'forwarding', link: this.name, diagnosis: DIAGNOSES[errnoName(errno)] })
     this.#state = 'gone'
     this.#lost = error
     this.#control.gone(this.id)
@@ -245,6 +250,7 @@ export class ForwardedPort extends EventEmitter<PortEvents> implements Mirrored 
 const DIAGNOSES: Record<string, string> = {
   EBADFD: 'the device was deleted',
   ENOLINK: 'the link was deleted',
+  ENODEV: 'the link was deleted',
   EIO: 'the link is down',
   ECONNREFUSED: 'nobody listens at the peer',
   ECONNRESET: 'the peer is gone',

@@ -19,6 +19,8 @@ export function frameStream(queue: FrameQueue, options: FramesOptions = {}): Dup
 
   const stream = new Duplex({
     objectMode: true,
+    // What has no frames any more takes none, and a web stream ends when both sides do.
+    allowHalfOpen: false,
     async read() {
       if (reading) return
       reading = true

@@ -126,11 +126,14 @@ export class Macvtap extends QueueDevice {
   /** The descriptor of a deleted link looks like that of an idle one. */
   protected override frameSource(): FrameSource {
     const { name, layer, index } = this
-    // The watch must not keep a device that nobody holds any more; the frames do, as long as they are in use.
-    const self = new WeakRef(this)
-    const check = async () => self.deref()?.describe()
+    const check = checkOf(new WeakRef(this))
     return { name, layer, watch: gone => watchDeletion(index, this.#place.netns, check, gone) }
   }
+}
+
+/** A watch must not keep a device that nobody holds any more; its frames do, as long as they are in use. */
+function checkOf(device: WeakRef<Macvtap>): () => Promise<unknown> {
+  return async () => device.deref()?.describe()
 }
 
 async function openNative(

@@ -17,7 +17,7 @@ namespace linkwright {
 class ForwarderObject : public Napi::ObjectWrap<ForwarderObject>, public Resource {
  public:
   static Napi::Function Define(Napi::Env env);
-  /** (options, callback): see NativeForwarder in lib/addon.ts. */
+  /** (options, callback): see NativeForwarder in lib/addon/forward.ts. */
   static Napi::Value Create(const Napi::CallbackInfo& info);
 
   explicit ForwarderObject(const Napi::CallbackInfo& info);

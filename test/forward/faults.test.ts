@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { type ForwardedPort, type LinkwrightError, Pipe, type SwitchPort, UnixPort } from '../../lib/index.js'
 import { openMacvtap, openNetlink, openTap } from '../tap/support/devices.js'
 import { createLower } from '../tap/support/lower.js'
-import { needsMacvtap, needsTun } from '../tap/support/needs.js'
+import { isInitialRoot, needsMacvtap, needsTun } from '../tap/support/needs.js'
 import { createNetns } from '../tap/support/netns.js'
 import { freshIndex, ip, ipLink } from '../tap/support/system.js'
 import { openPipe, openSwitch } from './support/forwarders.js'
@@ -153,6 +153,21 @@ describe('a TAP', () => {
     await until(() => pipe.b.state === 'down', 'the next frame tells')
     const gone = goneError(pipe.b)
     ip(elsewhere, 'link', 'delete', 'fault-b')
+    expect((await gone).code).toBe('EBADFD')
+  })
+
+  test.skipIf(!isInitialRoot())('is forwarded by who may not enter its namespace any more, and missed', async () => {
+    const netns = createNetns()
+    const [a, b] = [await device('fault-a'), await device('fault-b', { netns })]
+    process.seteuid?.(65_534)
+    const opening = openPipe(a, b)
+    const pipe = await opening.finally(() => process.seteuid?.(0))
+    expect(await transfer({ link: 'fault-a' }, { link: 'fault-b', netns }, 500)).toMatchObject({
+      frames: 500,
+      wrong: 0
+    })
+    const gone = goneError(pipe.b)
+    ip(netns, 'link', 'delete', 'fault-b')
     expect((await gone).code).toBe('EBADFD')
   })
 

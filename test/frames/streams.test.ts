@@ -82,6 +82,30 @@ test('a stream that is destroyed leaves the queue to others', async () => {
   }
 })
 
+test('a queue that is closed ends its stream, for reading and writing', async () => {
+  const tap = await openTap({ name: 'stream0', up: true, ipv6: false })
+  const queue = tap.frames()
+  const stream = frameStream(queue).resume()
+  const closed = once(stream, 'close')
+  await new Promise(resolve => setTimeout(resolve, 20))
+  queue.close()
+  await closed
+  expect(stream).toMatchObject({ readableEnded: true, writableFinished: true, errored: null })
+})
+
+test.each(['closed', 'deleted'])('a device that is %s ends a web stream', async how => {
+  const tap = await openTap({ name: 'web0', up: true, ipv6: false })
+  const reading = frameWebStreams(tap.frames()).readable.getReader().read()
+  await new Promise(resolve => setTimeout(resolve, 20))
+  if (how === 'closed') {
+    await tap.close()
+    expect(await reading).toEqual({ value: undefined, done: true })
+  } else {
+    ip(undefined, 'link', 'delete', 'web0')
+    await expect(reading).rejects.toMatchObject({ code: 'EBADFD' })
+  }
+})
+
 test('web streams do likewise', async () => {
   const tap = await openTap({ name: 'web0', up: true, ipv6: false })
   const { readable, writable } = frameWebStreams(tap.frames())

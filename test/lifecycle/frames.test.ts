@@ -20,6 +20,13 @@ test('a queue that is forgotten is closed with a warning, and costs nothing afte
   expect(busy).toBeLessThan(100)
 })
 
+test('a macvtap that is forgotten with its frames is closed with a warning', async context => {
+  context.skip(!has('macvtap') || !isInitialRoot(), 'no macvtap here')
+  const { code, stdout, stderr } = await runProgram('frame-collected', { args: ['macvtap'], nodeArgs: ['--expose-gc'] })
+  expect(code, stderr).toBe(0)
+  expect(JSON.parse(stdout)).toEqual({ warnings: ['LINKWRIGHT_LEAK'] })
+})
+
 describe('a process that waits for frames', () => {
   test.each([
     ['unref', 'waiting\n'],

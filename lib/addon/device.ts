@@ -1,0 +1,76 @@
+/** What the addon offers of TUN, TAP and macvtap devices. */
+import type { NativeDescriptors } from './descriptors.js'
+
+export interface TunOpenOptions {
+  /** Descriptor of the network namespace to create the device in, or -1 for that of the process. Not kept. */
+  netns: number
+  /** Name, or a pattern with `%d`; empty lets the kernel choose. */
+  name: string
+  /** `IFF_*` for TUNSETIFF (16 bits), without IFF_TUN_EXCL. */
+  flags: number
+  /** IFF_TUN_EXCL on the first queue: fail with EBUSY when the device exists. */
+  exclusive: boolean
+  queues: number
+  /** Ifindex that a new device shall get (TUNSETIFINDEX), or 0. */
+  index: number
+  /** Whether IPv6 is switched off on the device (`disable_ipv6`) before anything else happens to it. */
+  disableIpv6: boolean
+  /** ioctls to run on every queue, in order, as pairs of a {@link TunIoctl} and its argument; all or nothing. */
+  ioctls: [TunIoctl, number][]
+}
+
+export interface TunOpened {
+  descriptors: NativeDescriptors
+  /** As the kernel resolved it. */
+  name: string
+  index: number
+  /** `IFF_*` as TUNGETIFF reports them. */
+  flags: number
+}
+
+export interface MacvtapOpenOptions {
+  /** Descriptor of the namespace that the link is in, or -1 for that of the process. Not kept. */
+  netns: number
+  name: string
+  index: number
+  /** The link's hardware address (6 bytes), compared with what the opened device says. */
+  address: Uint8Array
+  flags: number
+  queues: number
+  ioctls: [TunIoctl, number][]
+  /** Owner, group and mode for `/dev/tapN` if that node is this link's; -1 leaves each as it is. */
+  uid: number
+  gid: number
+  mode: number
+}
+
+export interface MacvtapOpened {
+  descriptors: NativeDescriptors
+  /** Device number of the character device. */
+  major: number
+  minor: number
+  /** Path of the public node if it is this link's, or '' when a private one had to be made. */
+  node: string
+}
+
+/** ioctls of a TUN, TAP or macvtap descriptor, by the names of linux/if_tun.h and linux/sockios.h. */
+export type TunIoctl =
+  | 'TUNSETOFFLOAD'
+  | 'TUNSETVNETHDRSZ'
+  | 'TUNGETVNETHDRSZ'
+  | 'TUNSETVNETLE'
+  | 'TUNGETVNETLE'
+  | 'TUNSETVNETBE'
+  | 'TUNGETVNETBE'
+  | 'TUNSETSNDBUF'
+  | 'TUNGETSNDBUF'
+  | 'TUNSETPERSIST'
+  | 'TUNSETOWNER'
+  | 'TUNSETGROUP'
+  | 'TUNSETLINK'
+  | 'TUNSETCARRIER'
+  | 'TUNSETQUEUE'
+  | 'TUNSETSTEERINGEBPF'
+  | 'TUNSETFILTEREBPF'
+  | 'TUNDETACHFILTER'
+  | 'TUNGETFEATURES'
