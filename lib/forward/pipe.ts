@@ -42,7 +42,7 @@ export class Pipe extends Forwarder {
    * Begins to forward. Both ports must carry the same: Ethernet frames, or IP packets (TUN).
    *
    * @throws LinkwrightError `EBUSY` (a queue is forwarded already), `ERR_CLOSED`, `EAGAIN` (the system has no thread left),
-   * `ERR_INVALID_ARG_VALUE` (also where a TUN and something of Ethernet would be joined)
+   * `EBADFD`, `ENOLINK` or `ENODEV` (a device was deleted), `ERR_INVALID_ARG_VALUE` (also where a TUN and something of Ethernet would be joined)
    */
   static async open(a: PortGiven<PortOptions>, b: PortGiven<PortOptions>, options: PipeOptions = {}): Promise<Pipe> {
     checkOptions(options, FORWARD_CHECKS)
@@ -54,6 +54,8 @@ export class Pipe extends Forwarder {
     try {
       const first = await pipe.#join(one, undefined, 'a', signal)
       const second = await pipe.#join(other, first, 'b', signal)
+      // Nobody could listen for it yet.
+      if (first.lost) throw first.lost
       pipe.#ends = [first, second]
       pipe.resume()
       return pipe

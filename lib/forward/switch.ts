@@ -157,11 +157,16 @@ export class Switch extends Forwarder<SwitchPort> {
     const made = new Switch(options)
     try {
       for (const mac of own) made.fix(mac, 'own')
+      const added: SwitchPort[] = []
       const started: SwitchPort[] = []
       for (const [at, { source, options: settings }] of given.entries()) {
         const port = await made.#add(source, { signal, ...settings, paused: true }, `ports[${at}]`)
+        added.push(port)
         if (!settings.paused) started.push(port)
       }
+      // Nobody could listen for it yet.
+      const lost = added.find(port => port.lost)
+      if (lost) throw lost.lost
       // All at once: what is read from the first may be for the last.
       ForwardedPort.change(started, { paused: false })
       return made
@@ -180,7 +185,7 @@ export class Switch extends Forwarder<SwitchPort> {
    * Adds a port while others go on; up to 1024.
    *
    * @throws LinkwrightError `EBUSY` (a queue is forwarded already), `ENOSPC` (1024 ports), `ERR_CLOSED`, `EAGAIN` (the
-   * system has no thread left), `ERR_INVALID_ARG_VALUE` (also for a TUN, which carries no Ethernet frames)
+   * system has no thread left), `EBADFD`, `ENOLINK` or `ENODEV` (the device was deleted), `ERR_INVALID_ARG_VALUE` (also for a TUN, which carries no Ethernet frames)
    */
   async addPort(port: PortGiven<SwitchPortOptions>, options: SwitchPortOptions = {}): Promise<SwitchPort> {
     checkOptions(options, SWITCH_PORT_CHECKS)

@@ -1,7 +1,7 @@
 /** What becomes of a forwarder whose ports go away, go down, or take nothing any more. */
 import { once } from 'node:events'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { type ForwardedPort, type LinkwrightError, Pipe, type SwitchPort, UnixPort } from '../../lib/index.js'
+import { type ForwardedPort, type LinkwrightError, Pipe, Switch, type SwitchPort, UnixPort } from '../../lib/index.js'
 import { openMacvtap, openNetlink, openTap } from '../tap/support/devices.js'
 import { createLower } from '../tap/support/lower.js'
 import { isInitialRoot, needsMacvtap, needsTun } from '../tap/support/needs.js'
@@ -115,6 +115,23 @@ describe('a TAP', () => {
     const sw = await openSwitch({ ports: [a] })
     await expect(sw.addPort(b)).rejects.toMatchObject({ code: 'EBADFD', link: 'fault-b' })
     expect(sw.ports).toHaveLength(1)
+  })
+
+  test('that is deleted while the other end is made ready is refused as well', async () => {
+    const [a, b] = [await device('fault-a'), await device('fault-b', { netns: createNetns() })]
+    const { place } = b
+    // Asked for when the first end is ready.
+    Object.defineProperty(b, 'place', {
+      get: () => {
+        if (ipLink('fault-a')) ip(undefined, 'link', 'delete', 'fault-a')
+        return place
+      }
+    })
+    await expect(Pipe.open(a, b)).rejects.toMatchObject({ code: 'EBADFD', link: 'fault-a' })
+    const [again, another] = [await device('fault-a'), await device('fault-c', { netns: createNetns() })]
+    Object.defineProperty(another, 'place', Object.getOwnPropertyDescriptor(b, 'place') as PropertyDescriptor)
+    const opening = Switch.open({ ports: [again, another] })
+    await expect(opening).rejects.toMatchObject({ code: 'EBADFD', link: 'fault-a' })
   })
 
   test('whose both ends are deleted can still be closed', async () => {

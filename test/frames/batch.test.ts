@@ -35,6 +35,10 @@ describe('a batch', () => {
     expect(small.length).toBe(2)
   })
 
+  test('has room for the longest packet of IPv6 behind two tags', () => {
+    expect(new FrameBatch().room).toBeGreaterThanOrEqual(14 + 8 + 40 + 65_535)
+  })
+
   test('is shared memory, which cannot be taken away from under native code', () => {
     expect(new FrameBatch().bytes.buffer).toBeInstanceOf(SharedArrayBuffer)
   })
