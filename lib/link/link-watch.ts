@@ -1,5 +1,6 @@
 /** Hearing of links that go down, come up, and leave their namespace: one listening socket a namespace. */
 import { fstatSync } from 'node:fs'
+import { addon } from '../addon.js'
 import { RTNLGRP_LINK } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
 import { Notifications } from '../netlink/notifications.js'
@@ -35,7 +36,17 @@ class WatchedNamespace {
     this.#net = net
   }
 
-  static async open(netns: Place): Promise<WatchedNamespace> {
+  static async open(place: Place): Promise<WatchedNamespace> {
+    // A duplicate, for the owner of this number may close it meanwhile.
+    const held = place && addon().adoptDescriptors([addon().duplicateDescriptor(place.fd)])
+    try {
+      return await WatchedNamespace.#listen(held && { fd: held.fds[0] as number })
+    } finally {
+      void held?.close()
+    }
+  }
+
+  static async #listen(netns: Place): Promise<WatchedNamespace> {
     const net = await Netlink.open({ netns })
     const watched = new WatchedNamespace(net)
     try {

@@ -82,4 +82,8 @@ int TapPort::Check() const {
   return GetTunInterface(fds_.front()).failure.error;
 }
 
+Trouble TapPort::Judge(int error) const {
+  return error == EBADFD && Check() == 0 ? Trouble::kFrame : JudgeError(error);
+}
+
 }  // namespace linkwright

@@ -34,6 +34,8 @@ class TapPort : public Port {
   Sent Send(size_t queue, const Frame* frames, size_t count) override;
   /** A deleted macvtap link cannot be told from an idle one by its descriptor. */
   int Check() const override;
+  /** A queue that is detached (TUNSETQUEUE) says the same as one of a deleted device. */
+  Trouble Judge(int error) const override;
   Offloads offloads() const override { return settings_.offloads; }
   Layer layer() const override { return settings_.layer; }
   size_t largest() const override { return settings_.largest; }

@@ -70,6 +70,20 @@ describe('a TAP', () => {
     expect(await processorTime(400)).toBeLessThan(100)
   })
 
+  test('with a detached queue goes on with the others, and with that one when it is back', async () => {
+    const [a, b] = [await device('fault-a', { queues: 2 }), await device('fault-b')]
+    const pipe = await openPipe(a, b)
+    const told = tellings(pipe.a)
+    await a.detachQueue(1)
+    expect(await transfer({ link: 'fault-a' }, { link: 'fault-b' }, 500)).toMatchObject({ frames: 500, wrong: 0 })
+    expect(await processorTime(300)).toBeLessThan(100)
+    await a.attachQueue(1)
+    await a.detachQueue(0)
+    expect(await transfer({ link: 'fault-a' }, { link: 'fault-b' }, 500)).toMatchObject({ frames: 500, wrong: 0 })
+    expect(pipe.a.counters.rxFramesByQueue).toEqual([500, 500])
+    expect([told, pipe.a.state]).toEqual([[], 'up'])
+  })
+
   test('that is deleted tells why, leaves, and the others go on', async () => {
     const names = ['fault-a', 'fault-b', 'fault-c']
     const sw = await openSwitch({ ports: await Promise.all(names.map(name => device(name))), name: 'faults' })
