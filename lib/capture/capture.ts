@@ -85,7 +85,7 @@ export class Capture {
   /**
    * Begins a capture.
    *
-   * @param target path of a file, which is written anew, or of a FIFO that somebody reads (`wireshark -k -i FIFO`); a
+   * @param target path of a file, which is written anew (one that is made here is for its owner only), or of a FIFO that somebody reads (`wireshark -k -i FIFO`); a
    * Writable of Node; a WritableStream
    * @throws LinkwrightError what opening the file runs into (`ENXIO`: nobody reads the FIFO), `ERR_INVALID_ARG_VALUE`
    */

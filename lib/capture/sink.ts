@@ -16,6 +16,9 @@ export interface Sink {
   destroy(): void
 }
 
+/** Captures hold other people's traffic. */
+const OWNER_ONLY = 0o600
+
 /** @param end whether a stream is ended with the capture */
 export async function openSink(target: string | Writable | WritableStream<Uint8Array>, end: boolean): Promise<Sink> {
   if (typeof target !== 'string') return 'getWriter' in target ? new WebSink(target, end) : new StreamSink(target, end)
@@ -24,7 +27,7 @@ export async function openSink(target: string | Writable | WritableStream<Uint8A
       found => found.isFIFO(),
       () => false
     )
-    return isFifo ? openFifo(target) : new FileSink(await open(target, 'w'), target)
+    return isFifo ? openFifo(target) : new FileSink(await open(target, 'w', OWNER_ONLY), target)
   } catch (error) {
     const diagnosis = (error as { code?: string }).code === 'ENXIO' ? 'nobody reads this FIFO yet' : undefined
     throw nativeError(error, { syscall: `open(${target})`, diagnosis })

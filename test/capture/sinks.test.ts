@@ -1,7 +1,7 @@
 /** Where captures go, at whatever pace they are taken. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, readFileSync, writeFileSync } from 'node:fs'
+import { createWriteStream, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { PassThrough, Writable } from 'node:stream'
@@ -43,6 +43,13 @@ class Gate extends Writable {
     return Buffer.concat(this.chunks)
   }
 }
+
+test('a file that is made is for its owner only, one that is there keeps its mode', async () => {
+  const [made, there] = [join(tempFolder(), 'made.pcapng'), join(tempFolder(), 'there.pcapng')]
+  writeFileSync(there, '', { mode: 0o640 })
+  for (const path of [made, there]) await (await Capture.open(path)).close()
+  expect([made, there].map(path => statSync(path).mode & 0o777)).toEqual([0o600, 0o640])
+})
 
 describe('a slow stream', () => {
   test('costs frames of the capture, which are counted, and no more memory than agreed', async context => {
