@@ -1,7 +1,6 @@
 /** The frames of one queue of a device. */
 import { fstatSync } from 'node:fs'
 import { constants } from 'node:os'
-import { setImmediate } from 'node:timers/promises'
 import {
   addon,
   FRAME_COUNTER,
@@ -15,6 +14,7 @@ import { checkKeys } from '../options.js'
 import { READABLE, Readiness, WRITABLE } from '../readiness.js'
 import { FrameBatch, type BatchOptions as Layout } from './batch.js'
 import { FrameCounters } from './counters.js'
+import { BatchIterator, type BatchSource } from './iteration.js'
 import type { Layer, Mirror, Mirrored } from './mirror.js'
 
 /** A verdict of {@link FrameQueue.forward}: the frame goes nowhere. */
@@ -30,7 +30,7 @@ export interface FramesOptions extends Omit<Layout, 'vnetHeaderSize'> {
    * a busy processor. It backs off while nothing comes. 0 by default, at most 1000.
    */
   busyPoll?: number | undefined
-  /** Milliseconds of reading after which timers and other I/O get their turn; 1 by default. */
+  /** Milliseconds of reading after which timers and other I/O get their turn; 2 by default. */
   budget?: number | undefined
   signal?: AbortSignal | undefined
 }
@@ -235,35 +235,37 @@ export class FrameQueue implements Mirrored {
    *
    * @throws LinkwrightError `EBADFD` or `ENOLINK` (deleted), `ERR_INVALID_STATE` (it is being read already)
    */
-  async *batches(options: FramesOptions = {}): AsyncGenerator<FrameBatch, void, undefined> {
-    checkKeys(options, KEYS)
-    const { signal, budget = 1, busyPoll = 0, ...layout } = options
-    range('budget', budget, 0, 1000)
-    range('busyPoll', busyPoll, 0, 1000)
-    const batch = this.createBatch(layout)
+  batches(options: FramesOptions = {}): AsyncGenerator<FrameBatch, void, undefined> {
+    const { signal, budget = 2, busyPoll = 0, ...layout } = options
+    const queue = this
     const spinning = new Spinning(busyPoll * 1000)
-    if (this.#iterating) {
-      throw new LinkwrightError(`the frames of ${this.#source.name} are being read already`, {
-        code: 'ERR_INVALID_STATE'
-      })
-    }
-    this.#iterating = true
-    let turn = performance.now()
-    try {
-      while (!this.#closed) {
-        signal?.throwIfAborted()
-        const frames = this.#read(batch, 0) || (spinning.nanoseconds > 0 ? this.#read(batch, spinning.nanoseconds) : 0)
+    const source: BatchSource = {
+      get closed() {
+        return queue.#closed
+      },
+      begin() {
+        checkKeys(options, KEYS)
+        range('budget', budget, 0, 1000)
+        range('busyPoll', busyPoll, 0, 1000)
+        const batch = queue.createBatch(layout)
+        if (queue.#iterating) {
+          throw new LinkwrightError(`the frames of ${queue.name} are being read already`, { code: 'ERR_INVALID_STATE' })
+        }
+        queue.#iterating = true
+        return batch
+      },
+      read(batch) {
+        const spin = spinning.nanoseconds
+        const frames = queue.#read(batch, 0) || (spin > 0 ? queue.#read(batch, spin) : 0)
         spinning.note(frames > 0)
-        if (frames > 0) {
-          yield batch
-          if (performance.now() - turn < budget) continue
-          await setImmediate()
-        } else if (!(await this.#untilReadable(signal))) return
-        turn = performance.now()
+        return frames
+      },
+      readable: () => queue.#untilReadable(signal),
+      end() {
+        queue.#iterating = false
       }
-    } finally {
-      this.#iterating = false
     }
+    return new BatchIterator(source, budget, signal)
   }
 
   [Symbol.asyncIterator](): AsyncGenerator<FrameBatch, void, undefined> {
