@@ -9,7 +9,7 @@ const files = (names, ending) => names.map(name => `limit/${name}.${ending}`)
 const PARTS = ['switch', 'tunnel', 'tap', 'batch', 'told', 'program']
 
 const compileLimit = () =>
-  compileC('frames-limit', ['limit/frames.c', ...files(PARTS, 'c'), ...files([...PARTS, 'pattern'], 'h')], [])
+  compileC('frames-limit', ['limit/frames.c', ...files(PARTS, 'c'), ...files([...PARTS, 'pattern'], 'h')], ['pthread'])
 
 const compileOpener = () =>
   compileC(
@@ -53,6 +53,12 @@ export const subjects = [
     name: 'limit (C)',
     isLimit: true,
     does: { ...itself('read', 'write', 'forward', 'pipe', 'tcp', 'tunnel', 'echo'), switch: 'pipe' },
+    prepare: limit
+  },
+  {
+    id: 'c-threads',
+    name: 'C, with an idle thread',
+    does: { read: 'read-threads', write: 'write-threads', forward: 'forward-threads' },
     prepare: limit
   },
   { id: 'c-switch', name: 'C, switch', does: { switch: 'switch' }, prepare: limit },

@@ -1,9 +1,11 @@
 // The limit of the `frames` suite: each workload by bare system calls, in drain loops over batches of 64.
 //   frames <workload> <bytes a frame> <frames a burst> [end of the tunnel, 1 or 2]
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "batch.h"
 #include "pattern.h"
@@ -162,12 +164,29 @@ static void echo(bool busy) {
   puts("{}");
 }
 
+static void* sleep_for_ever(void* unused) {
+  pause();
+  return unused;
+}
+
+// What a system call costs once a process has threads, as Node has: libc and the kernel take more care.
+static void start_thread(void) {
+  pthread_t thread;
+  errno = pthread_create(&thread, NULL, sleep_for_ever, NULL);
+  if (errno) die("pthread_create");
+}
+
 int main(int argc, char** argv) {
   if (argc < 4) die_of(EINVAL, "frames <workload> <bytes a frame> <frames a burst> [end]");
   const char* workload = argv[1];
   unsigned size = number(argv[2]), burst = number(argv[3]);
   if (size < 18 || size > LARGEST_FRAME) die_of(EINVAL, argv[2]);
   unsigned end = argc > 4 ? number(argv[4]) : 1;
+  char* threads = strstr(argv[1], "-threads");
+  if (threads) {
+    start_thread();
+    *threads = '\0';
+  }
   if (!strcmp(workload, "read")) {
     read_frames(burst);
   } else if (!strcmp(workload, "write")) {
