@@ -70,6 +70,11 @@ export interface LinkSettings
   port?: BridgePortSettings | undefined
   /** The namespace to create the link in, or to move it to. */
   netns?: NetnsRef | undefined
+  /**
+   * Whose the link is, for whoever starts after a crash: up to 64 letters, digits, dots, hyphens and underscores. The
+   * kernel keeps it, as the group and the alias; an `alias` given beside it follows the owner there.
+   */
+  owner?: string | undefined
 }
 
 /** IFLA_BRPORT_*, with the backup port by name. */
@@ -147,6 +152,7 @@ const HANDLED = [
   'altnames',
   'peer',
   'dev',
+  'owner',
   // A namespace that the verbs have opened.
   'netnsFd'
 ]
@@ -216,7 +222,7 @@ function boolean(name: string, value: unknown): boolean {
 function unknownOption(key: string, kind: LinkKind | undefined): Error {
   const writable = Object.entries(kind?.data.table ?? {}).filter(([, [, , options]]) => !options?.readOnly)
   const own = [...writable.map(([name]) => name), 'unknownData']
-  const common = ['name', 'index', 'link', 'master', 'port', 'netns', 'altnames', ...FLAGS, ...PLAIN]
+  const common = ['name', 'index', 'link', 'master', 'port', 'netns', 'owner', 'altnames', ...FLAGS, ...PLAIN]
   const allowed = kind
     ? `an option of ${kind.name} links (${own.join(', ')}) or of any link (${common.join(', ')})`
     : `an option of any link (${common.join(', ')}); attributes of a kind need \`kind\` beside them`

@@ -4,6 +4,7 @@ import type { Payload } from '../netlink/framing.js'
 import type { bridgePort } from '../rtnetlink/bridge-port.js'
 import { linkMessage } from '../rtnetlink/link.js'
 import type { KindName, KindView } from '../rtnetlink/link-kind.js'
+import { ownerOf } from './owner.js'
 
 /** A link of a known kind: `data` is typed. */
 export type LinkOfKind<K extends KindName> = Link & { readonly kind: K; readonly data: KindView<K> }
@@ -51,6 +52,11 @@ export class Link extends linkMessage.View {
   /** Alternative names. */
   get altnames(): string[] {
     return this.propList ?? []
+  }
+
+  /** Whose the link is, as it was tagged when it was made. */
+  get owner(): string | undefined {
+    return ownerOf(this)
   }
 
   /** Whether the link is of the kind; narrows `data`. */

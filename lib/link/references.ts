@@ -4,6 +4,7 @@ import type { NetnsRef } from '../netns.js'
 import type { LinkRef } from './link.js'
 import type { BridgePortSettings, VethPeer } from './link-options.js'
 import type { ResolvedOptions } from './link-requests.js'
+import { withOwner } from './owner.js'
 
 /** The name or ifindex that a reference is. */
 export function plainRef(ref: LinkRef, path = 'link'): string | number {
@@ -57,7 +58,7 @@ export class References {
   /** Options with ifindexes in place of references. */
   resolve(options: object): ResolvedOptions {
     const { master, link, dev, port, peer, netns } = options as Referring
-    const resolved = { ...options } as ResolvedOptions
+    const resolved = { ...(withOwner(options) as object) } as ResolvedOptions
     if (master !== undefined) {
       // The master of a link that is made in another namespace is one of that namespace.
       resolved.master = netns !== undefined ? undefined : master === null ? 0 : this.#index(master, 'master')

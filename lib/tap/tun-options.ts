@@ -5,6 +5,7 @@ import type { LinkRef } from '../link/link.js'
 import type { BridgePortSettings, LinkSettings } from '../link/link-options.js'
 import { altnamesRequest, changeRequest } from '../link/link-requests.js'
 import type { Netlink } from '../link/netlink.js'
+import { withOwner } from '../link/owner.js'
 import { plainRef, References } from '../link/references.js'
 import type { NetnsRef } from '../netns.js'
 import {
@@ -32,6 +33,7 @@ type OwnLinkSettings = Pick<
   | 'txqlen'
   | 'alias'
   | 'group'
+  | 'owner'
   | 'up'
   | 'promisc'
   | 'allmulti'
@@ -93,6 +95,7 @@ const LINK_SETTINGS = [
   'txqlen',
   'alias',
   'group',
+  'owner',
   'up',
   'promisc',
   'allmulti',
@@ -165,7 +168,7 @@ export function checkTunOptions(type: 'tun' | 'tap', options: TunOptions): void 
 /** The link's settings that are given. */
 export function linkSettings(options: TunOptions): Record<string, unknown> {
   const given = LINK_SETTINGS.filter(key => options[key] !== undefined)
-  return Object.fromEntries(given.map(key => [key, options[key]]))
+  return withOwner(Object.fromEntries(given.map(key => [key, options[key]])))
 }
 
 /** The same as one change, or two: a port's settings cannot go along with its master, and precede the frames. */
