@@ -8,7 +8,14 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { NativeDescriptors, NativePoller } from './addon/descriptors.js'
-import type { MacvtapOpened, MacvtapOpenOptions, TunIoctl, TunOpened, TunOpenOptions } from './addon/device.js'
+import type {
+  MacvtapOpened,
+  MacvtapOpenOptions,
+  TunIoctl,
+  TunOpened,
+  TunOpenOptions,
+  TunPlace
+} from './addon/device.js'
 import type {
   NativeForwarder,
   NativeForwarderOptions,
@@ -62,6 +69,10 @@ export interface Addon {
 
   /** All queues are on one device, or it rejects with ENODEV: it was renamed meanwhile, and the name another's. */
   openTun(options: TunOpenOptions): Promise<TunOpened>
+  /** Many in one namespace, one after the other on one thread: each opened, or the error. */
+  openTuns(netns: number, devices: Omit<TunOpenOptions, 'netns'>[]): Promise<(TunOpened | Error)[]>
+  /** What open devices are called now, and whether they are in a namespace; an error for one that is deleted. */
+  findTuns(netns: number, fds: number[]): Promise<(TunPlace | Error)[]>
   openMacvtap(options: MacvtapOpenOptions): Promise<MacvtapOpened>
   /** Runs an ioctl on an engine thread (they take the RTNL lock). Resolves with the value that a TUNGET* wrote, else 0. */
   tunIoctl(fd: number, ioctl: TunIoctl, value: number): Promise<number>

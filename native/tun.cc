@@ -19,12 +19,8 @@
 namespace linkwright {
 namespace {
 
-Napi::Value OpenTun(const Napi::CallbackInfo& info) {
-  const auto environment = Environment::Of(info.Env());
-  Arguments arguments(info.Env());
-  const Napi::Object from = arguments.Object(info[0], "options");
+TunOptions ReadTunOptions(Arguments& arguments, const Napi::Object& from) {
   TunOptions options;
-  const int number = arguments.Int(from.Get("netns"), "netns");
   options.name = arguments.Name(from.Get("name"), "name");
   options.flags = ReadTunFlags(arguments, from);
   options.exclusive = arguments.Bool(from.Get("exclusive"), "exclusive");
@@ -32,6 +28,39 @@ Napi::Value OpenTun(const Napi::CallbackInfo& info) {
   options.index = static_cast<unsigned int>(arguments.Integer(from.Get("index"), "index", 0, INT32_MAX));
   options.disable_ipv6 = arguments.Bool(from.Get("disableIpv6"), "disableIpv6");
   options.ioctls = ReadTunIoctls(arguments, from);
+  return options;
+}
+
+Napi::Object Present(Environment& environment, TunDevice device) {
+  Napi::Object opened = Napi::Object::New(environment.env());
+  opened.Set("descriptors", Descriptors::New(environment, std::move(device.queues)));
+  opened.Set("name", device.name);
+  opened.Set("index", device.index);
+  opened.Set("flags", device.flags);
+  return opened;
+}
+
+/** An array with an object, or the error, of each. */
+template <typename Value, typename Make>
+Napi::Value PresentEach(Napi::Env env, std::vector<Result<Value>> results, Make make) {
+  Napi::Array array = Napi::Array::New(env, results.size());
+  for (size_t i = 0; i < results.size(); ++i) {
+    Result<Value>& result = results[i];
+    if (result) {
+      array.Set(static_cast<uint32_t>(i), make(std::move(result.value)));
+    } else {
+      array.Set(static_cast<uint32_t>(i), SystemError(env, result.failure).Value());
+    }
+  }
+  return array;
+}
+
+Napi::Value OpenTun(const Napi::CallbackInfo& info) {
+  const auto environment = Environment::Of(info.Env());
+  Arguments arguments(info.Env());
+  const Napi::Object from = arguments.Object(info[0], "options");
+  const int number = arguments.Int(from.Get("netns"), "netns");
+  const TunOptions options = ReadTunOptions(arguments, from);
   if (arguments.Failed()) return {};
   auto netns = std::make_shared<Result<Netns>>(Netns::FromNumber(number));
   return environment->Async(
@@ -40,13 +69,73 @@ Napi::Value OpenTun(const Napi::CallbackInfo& info) {
         return netns->value.Run([&] { return OpenTunDevice(options); });
       },
       [environment = environment.get()](TunDevice device) {
-        Napi::Object opened = Napi::Object::New(environment->env());
-        opened.Set("descriptors", Descriptors::New(*environment, std::move(device.queues)));
-        opened.Set("name", device.name);
-        opened.Set("index", device.index);
-        opened.Set("flags", device.flags);
-        return opened;
+        return Present(*environment, std::move(device));
       });
+}
+
+using TunDevices = std::vector<Result<TunDevice>>;
+
+/** Many in one namespace, which is entered once. */
+Napi::Value OpenTuns(const Napi::CallbackInfo& info) {
+  const auto environment = Environment::Of(info.Env());
+  Arguments arguments(info.Env());
+  const int number = arguments.Int(info[0], "netns");
+  const Napi::Array from = arguments.Array(info[1], "devices");
+  std::vector<TunOptions> devices;
+  for (uint32_t i = 0; !arguments.Failed() && i < from.Length(); ++i) {
+    devices.push_back(ReadTunOptions(arguments, arguments.Object(from.Get(i), "devices")));
+  }
+  if (arguments.Failed()) return {};
+  auto netns = std::make_shared<Result<Netns>>(Netns::FromNumber(number));
+  return environment->Async(
+      [netns, devices]() -> Result<TunDevices> {
+        if (!*netns) return netns->failure;
+        return netns->value.Run([&]() -> Result<TunDevices> {
+          TunDevices opened;
+          for (const TunOptions& options : devices)
+            opened.push_back(OpenTunDevice(options));
+          return opened;
+        });
+      },
+      [environment = environment.get()](TunDevices opened) {
+        return PresentEach(environment->env(), std::move(opened), [environment](TunDevice device) {
+          return Present(*environment, std::move(device));
+        });
+      });
+}
+
+using TunPlaces = std::vector<Result<TunPlace>>;
+
+/** What devices are called now, and whether they are in a namespace. */
+Napi::Value FindTuns(const Napi::CallbackInfo& info) {
+  Arguments arguments(info.Env());
+  const int number = arguments.Int(info[0], "netns");
+  const std::vector<int> fds = arguments.Integers(info[1], "fds");
+  if (arguments.Failed()) return {};
+  auto netns = std::make_shared<Result<Netns>>(Netns::FromNumber(number));
+  auto queues = std::make_shared<std::vector<Fd>>();
+  for (const int fd : fds)
+    queues->push_back(Fd::Duplicate(fd));
+  return Environment::Of(info.Env())
+      ->Async(
+          [netns, queues]() -> Result<TunPlaces> {
+            if (!*netns) return netns->failure;
+            return netns->value.Run([&]() -> Result<TunPlaces> {
+              TunPlaces places;
+              for (const Fd& queue : *queues)
+                places.push_back(FindTun(queue.get()));
+              return places;
+            });
+          },
+          [env = info.Env()](TunPlaces places) {
+            return PresentEach(env, std::move(places), [env](const TunPlace& place) {
+              Napi::Object object = Napi::Object::New(env);
+              object.Set("name", place.interface.name);
+              object.Set("flags", place.interface.flags);
+              object.Set("here", place.here);
+              return object;
+            });
+          });
 }
 
 /** Its own duplicate, so that a number which is closed and reused meanwhile is not mistaken for it. */
@@ -107,6 +196,8 @@ Napi::Value TunAttachFilter(const Napi::CallbackInfo& info) {
 
 void RegisterTun(const std::shared_ptr<Environment>& /*environment*/, Napi::Object exports) {
   Export<OpenTun>(exports, "openTun");
+  Export<OpenTuns>(exports, "openTuns");
+  Export<FindTuns>(exports, "findTuns");
   Export<CallTunIoctl>(exports, "tunIoctl");
   Export<TunGetInterface>(exports, "tunGetInterface");
   Export<TunAttachFilter>(exports, "tunAttachFilter");

@@ -3,6 +3,7 @@
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -118,6 +119,13 @@ Failure Configure(const TunOptions& options, TunDevice* device, bool* ours) {
   return Identify(device);
 }
 
+bool IsSameFile(int one, int other) {
+  struct stat first {};
+  struct stat second {};
+  if (::fstat(one, &first) != 0 || ::fstat(other, &second) != 0) return false;
+  return first.st_dev == second.st_dev && first.st_ino == second.st_ino;
+}
+
 }  // namespace
 
 Result<TunDevice> OpenTunDevice(const TunOptions& options) {
@@ -131,6 +139,19 @@ Result<TunDevice> OpenTunDevice(const TunOptions& options) {
     return failure;
   }
   return device;
+}
+
+Result<TunPlace> FindTun(int fd) {
+  const Fd own(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!own) return LastFailure("open(/proc/thread-self/ns/net)");
+  const Fd there(::ioctl(fd, TUNGETDEVNETNS));
+  if (!there) return LastFailure("ioctl(TUNGETDEVNETNS)");
+  TunPlace place;
+  place.here = IsSameFile(own.get(), there.get());
+  const Result<TunInterface> interface = GetTunInterface(fd);
+  if (!interface) return interface.failure;
+  place.interface = interface.value;
+  return place;
 }
 
 }  // namespace linkwright

@@ -30,4 +30,13 @@ struct TunDevice {
 /** Creates a TUN or TAP in the calling thread's namespace, or attaches to one. All or nothing. */
 Result<TunDevice> OpenTunDevice(const TunOptions& options);
 
+struct TunPlace {
+  TunInterface interface;
+  /** Whether the device is in the calling thread's namespace. */
+  bool here = false;
+};
+
+/** What an open device is called now, and where it is. */
+Result<TunPlace> FindTun(int fd);
+
 }  // namespace linkwright

@@ -28,6 +28,14 @@ export interface TunOpened {
   flags: number
 }
 
+export interface TunPlace {
+  name: string
+  /** `IFF_*` as TUNGETIFF reports them. */
+  flags: number
+  /** Whether it is in the namespace that was asked for. */
+  here: boolean
+}
+
 export interface MacvtapOpenOptions {
   /** Descriptor of the namespace that the link is in, or -1 for that of the process. Not kept. */
   netns: number

@@ -30,6 +30,8 @@ const ATTEMPTS = 3
 
 export interface RemovalOptions {
   ifExists: boolean
+  /** Whether the link that a reference leads to is still the one that was meant. */
+  isMeant?: (link: Link, at: number) => boolean
   cancel: Cancellation
   onProgress: ((done: number, total: number) => void) | undefined
 }
@@ -86,6 +88,7 @@ class Removal {
       if (!reply) return { error: gone(refs[at] as string | number) }
       const link = new Link(reply)
       const { kind, address, group } = link
+      if (this.#options.isMeant?.(link, at) === false) return { error: another({ link }) }
       // A bridge that was given no address has that of one of its ports, which are removed before it.
       return { link, kind, address: kind === 'bridge' ? undefined : address, groupBefore: group ?? 0 }
     })
@@ -222,7 +225,7 @@ function gone(ref: string | number): LinkwrightError {
   return new LinkwrightError(`RTM_DELLINK ${ref}: it is gone`, { code: 'ENODEV', link: ref, syscall: 'RTM_DELLINK' })
 }
 
-function another({ link: { name, index } }: Member): LinkwrightError {
+function another({ link: { name, index } }: Pick<Member, 'link'>): LinkwrightError {
   return new LinkwrightError(`RTM_DELLINK ${name}: the link with ifindex ${index} is another one by now`, {
     code: 'ENODEV',
     link: name,

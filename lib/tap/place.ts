@@ -8,7 +8,43 @@ export interface Place {
   /** The same namespace however often it is entered; `undefined` is that of the process. */
   readonly netns: { readonly fd: number } | undefined
   /** What keeps it reachable, whatever becomes of its name or of the caller's descriptor; to be closed. */
-  readonly held: NativeDescriptors | undefined
+  readonly held: Held | undefined
+}
+
+interface Held {
+  close(): Promise<void>
+}
+
+/** A namespace that several devices are opened in: it is held until the last of them, and its maker, has let go. */
+export class SharedPlace {
+  readonly #place: Place
+  #users = 1
+
+  constructor(place: Place) {
+    this.#place = place
+  }
+
+  get netns(): Place['netns'] {
+    return this.#place.netns
+  }
+
+  /** The same place for another device. */
+  share(): Place {
+    const { netns, held } = this.#place
+    if (!held) return this.#place
+    this.#users++
+    let closing: Promise<void> | undefined
+    const close = () => {
+      closing ??= this.close()
+      return closing
+    }
+    return { netns, held: { close } }
+  }
+
+  /** The maker's own part. */
+  async close(): Promise<void> {
+    if (--this.#users === 0) await this.#place.held?.close()
+  }
 }
 
 /** Finds the namespace of an open Netlink, or the one that is asked for; a new one is made here. */

@@ -39,6 +39,7 @@ export abstract class QueueDevice {
   #vnetHeaderSize: number
   #closing: Promise<void> | undefined
   #released = false
+  #handedOut = false
 
   protected constructor(descriptors: NativeDescriptors, name: string, index: number, vnetHeaderSize: number) {
     this.descriptors = descriptors
@@ -66,7 +67,23 @@ export abstract class QueueDevice {
    * become 3, 4, …; then do not read them here, for every open descriptor takes its share of the frames.
    */
   get fds(): number[] {
+    this.#handedOut = true
     return this.descriptors.fds
+  }
+
+  /** @internal Whether somebody may have passed a descriptor on: another process may live by the device. */
+  get handedOut(): boolean {
+    return this.#handedOut
+  }
+
+  /** @internal The first descriptor, for a look at it. */
+  get descriptor(): number {
+    return this.queue(0)
+  }
+
+  /** @internal */
+  protected get queues(): number {
+    return this.descriptors.fds.length
   }
 
   /** The first descriptor. */
@@ -133,7 +150,7 @@ export abstract class QueueDevice {
         code: 'ERR_INVALID_STATE'
       })
     }
-    for (let queue = 0; queue < this.fds.length; queue++) await this.ioctl('TUNSETVNETHDRSZ', size, queue)
+    for (let queue = 0; queue < this.queues; queue++) await this.ioctl('TUNSETVNETHDRSZ', size, queue)
     this.#vnetHeaderSize = size
   }
 
@@ -161,17 +178,23 @@ export abstract class QueueDevice {
    * is gone afterwards. Idempotent.
    */
   close(): Promise<void> {
+    return this.closeAfter(undefined)
+  }
+
+  /** @internal Closed from now on, and its descriptors once something else is done. */
+  closeAfter(before: Promise<unknown> | undefined): Promise<void> {
     if (this.#released) return Promise.resolve()
     if (!this.#closing) {
       leaks.unregister(this)
       this.#closeFrames()
-      this.#closing = this.descriptors.close()
+      const close = () => this.descriptors.close()
+      this.#closing = before ? before.then(close, close) : close()
     }
     return this.#closing
   }
 
   toJSON(): { name: string; index: number; fds: number[] } {
-    return { name: this.#name, index: this.index, fds: this.fds }
+    return { name: this.#name, index: this.index, fds: this.descriptors.fds }
   }
 
   [inspect.custom](_depth: number, options: InspectOptions): string {
@@ -204,7 +227,7 @@ export abstract class QueueDevice {
   /** @internal */
   protected queue(number: number): number {
     this.assertOpen()
-    const fd = this.fds[number]
+    const fd = this.descriptors.fds[number]
     if (fd === undefined) throw closedError(`queue ${number} of ${this.#name}`)
     return fd
   }

@@ -1,6 +1,7 @@
 /** TUN devices: IP packets through descriptors. */
 import type { Layer } from '../frames/mirror.js'
-import { openTunDevice, TunDevice } from './tun-device.js'
+import { TunDevice } from './tun-device.js'
+import { openTunDevice } from './tun-opening.js'
 import type { TunOptions } from './tun-options.js'
 
 /** An open TUN device. It is gone when it is closed, unless it is persistent. */

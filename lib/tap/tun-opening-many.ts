@@ -1,0 +1,192 @@
+/** Opening TUN and TAP devices in few steps: the namespace is entered once a chunk, and their links are set together. */
+import { addon, type TunOpened } from '../addon.js'
+import { nativeError } from '../errors.js'
+import type { ChangeLink } from '../link/link-options.js'
+import { changeRequest } from '../link/link-requests.js'
+import { Netlink } from '../link/netlink.js'
+import { References } from '../link/references.js'
+import { type NetnsRef, withNetns } from '../netns.js'
+import { rejected, type Settled } from './open-many.js'
+import { placeOf, SharedPlace } from './place.js'
+import {
+  finishOpening,
+  type NativeOpening,
+  nativeOpening,
+  type OpenedTun,
+  type Opening,
+  openingError,
+  openTunDevice,
+  readOptions
+} from './tun-opening.js'
+import { linkChanges, type TunOptions } from './tun-options.js'
+
+/** A device on its way. */
+interface Item {
+  readonly at: number
+  readonly opening: Opening
+  native?: NativeOpening
+  opened?: TunOpened
+  /** Its link is set as asked for. */
+  configured?: boolean
+}
+
+/** Opens chunks of devices, in their order: a name by pattern is the next free one for the next device. */
+export class TunOpenings {
+  readonly #type: 'tun' | 'tap'
+  readonly #scenes = new Map<unknown, Scene>()
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(type: 'tun' | 'tap') {
+    this.#type = type
+  }
+
+  /** Never rejects: each has a result. */
+  async open(specs: readonly TunOptions[]): Promise<Settled<OpenedTun>[]> {
+    const results: (Settled<OpenedTun> | undefined)[] = specs.map(() => undefined)
+    const together = new Map<unknown, Item[]>()
+    const alone: number[] = []
+    for (const [at, options] of specs.entries()) {
+      try {
+        options.signal?.throwIfAborted()
+        const opening = readOptions(this.#type, options)
+        const key = sceneKey(options)
+        // One that may be there already is noted, changed and put back by itself.
+        if (opening.attaching || key === undefined) alone.push(at)
+        else put(together, key, { at, opening })
+      } catch (reason) {
+        results[at] = rejected(reason)
+      }
+    }
+    const before = this.#last
+    const groups = [...together].map(([key, items]) => {
+      const scene = this.#scenes.get(key) ?? new Scene(items[0]?.opening.options as TunOptions)
+      this.#scenes.set(key, scene)
+      return { scene, items }
+    })
+    // The next chunk is opened while this one's links are set.
+    const opened = (async () => {
+      await before
+      for (const { scene, items } of groups) await scene.open(items, results)
+    })()
+    this.#last = opened
+    await opened
+    await Promise.all([
+      ...groups.map(({ scene, items }) => scene.finish(items, results)),
+      ...alone.map(async at => {
+        results[at] = await settled(openTunDevice(this.#type, specs[at] as TunOptions))
+      })
+    ])
+    return results as Settled<OpenedTun>[]
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#scenes.values()].map(scene => scene.close()))
+  }
+}
+
+/** What several devices have in common: their namespace, and a Netlink that speaks to it. */
+class Scene {
+  readonly #options: TunOptions
+  readonly #references: References
+  #place: Promise<SharedPlace> | undefined
+  #net: Promise<Netlink> | undefined
+
+  constructor(options: TunOptions) {
+    this.#options = options
+    this.#references = new References(async name => (await this.#links()).links.indexOf(name))
+  }
+
+  async open(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
+    try {
+      const { netns, net } = this.#options
+      this.#place ??= placeOf(netns, net).then(place => new SharedPlace(place))
+      const place = await this.#place
+      for (const item of items) item.native = await nativeOpening(item.opening)
+      const devices = items.map(({ native }) => (native as NativeOpening).device)
+      const opened = await withNetns(place.netns, fd => addon().openTuns(fd, devices))
+      for (const [i, item] of items.entries()) {
+        const found = opened[i] as TunOpened | Error
+        if (!(found instanceof Error)) item.opened = found
+        else {
+          const device = devices[i] as NativeOpening['device']
+          results[item.at] = rejected(await openingError(found, item.opening.options, device, place.netns))
+        }
+      }
+    } catch (error) {
+      const reason = nativeError(error)
+      for (const { at } of items) results[at] = rejected(reason)
+    }
+  }
+
+  async finish(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
+    const open = items.filter(({ opened }) => opened)
+    await this.#configure(open)
+    await Promise.all(
+      open.map(async ({ at, opening, native, opened, configured }) => {
+        const place = (await (this.#place as Promise<SharedPlace>)).share()
+        const finishing = finishOpening(opening, native as NativeOpening, opened as TunOpened, place, configured)
+        results[at] = await settled(finishing)
+      })
+    )
+  }
+
+  /** Sets the links of all in as few exchanges as possible. Those that fail are set again one by one, which explains. */
+  async #configure(items: readonly Item[]): Promise<void> {
+    const left = items.filter(({ opening: { options } }) => !options.altnames?.length)
+    const changes = new Map(left.map(item => [item, linkChanges(item.opening.options)]))
+    for (const item of left) if (changes.get(item)?.length === 0) item.configured = true
+    try {
+      await this.#references.load([...changes.values()].flat())
+      for (let step = 0; ; step++) {
+        const due = left.filter(item => !item.configured && (changes.get(item)?.length ?? 0) > step)
+        if (due.length === 0) return
+        const failed = await this.#set(due, item => changes.get(item)?.[step] as ChangeLink)
+        for (const item of due) {
+          if (failed.has(item)) changes.delete(item)
+          else if (changes.get(item)?.length === step + 1) item.configured = true
+        }
+      }
+    } catch {
+      // Each finds out for itself.
+    }
+  }
+
+  async #set(items: readonly Item[], change: (item: Item) => ChangeLink): Promise<Set<Item>> {
+    const requests = items.map(item =>
+      changeRequest((item.opened as TunOpened).index, this.#references.resolve(change(item)))
+    )
+    const answers = await (await this.#links()).socket.batch(requests)
+    return new Set(items.filter((_, i) => answers[i]?.error !== undefined))
+  }
+
+  async #links(): Promise<Netlink> {
+    if (this.#options.net) return this.#options.net
+    this.#net ??= (this.#place as Promise<SharedPlace>).then(({ netns }) => Netlink.open({ netns }))
+    return await this.#net
+  }
+
+  async close(): Promise<void> {
+    // What could not be opened has been told.
+    const [net, place] = await Promise.all([this.#net?.catch(() => undefined), this.#place?.catch(() => undefined)])
+    net?.close()
+    await place?.close()
+  }
+}
+
+/** What tells whether two devices are to be in one namespace; nothing for one that is made for the purpose. */
+function sceneKey({ netns, net }: TunOptions): unknown {
+  if (net) return net
+  if (typeof netns === 'object' && netns !== null) return 'new' in netns ? undefined : netns
+  return `${typeof netns} ${netns satisfies NetnsRef | undefined}`
+}
+
+function put<K, V>(map: Map<K, V[]>, key: K, value: V): void {
+  const values = map.get(key)
+  if (values) values.push(value)
+  else map.set(key, [value])
+}
+
+async function settled<T>(promise: Promise<T>): Promise<Settled<T>> {
+  const [result] = await Promise.allSettled([promise])
+  return result as Settled<T>
+}
