@@ -18,7 +18,8 @@ namespace linkwright {
  */
 class Closer : public std::enable_shared_from_this<Closer> {
  public:
-  static constexpr size_t kMaxThreads = 8;
+  /** They wait rather than work: with 32 a row of macvtaps is closed four times as fast as with 8. */
+  static constexpr size_t kMaxThreads = 32;
 
   /** @param done called on one of the threads once all are closed; may be empty */
   void Close(std::vector<Fd> fds, std::function<void()> done);
