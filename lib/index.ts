@@ -130,6 +130,7 @@ export {
 export { neighbourMessage } from './rtnetlink/neighbour.js'
 export { Nexthop, type NexthopIn, routeMessage } from './rtnetlink/route.js'
 export { RTM, rtnetlink } from './rtnetlink/verbs.js'
+export { closeOnSignals } from './tap/close-on-signals.js'
 export { FdServer, FdSocket, type Received, receiveFds, type SignalOptions, sendFds } from './tap/fd-socket.js'
 export { Macvtap, type MacvtapOptions, type MacvtapSpec } from './tap/macvtap.js'
 export { type OffloadFinding, type OffloadProbe, type ProbedOffload, probeOffloads } from './tap/offload-probe.js'

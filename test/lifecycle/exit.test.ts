@@ -38,3 +38,16 @@ describe('by itself, with nothing pending', () => {
     }
   )
 })
+
+describe('with many TAPs open, which are closed first', () => {
+  test.each(['SIGTERM', 'SIGINT', 'SIGHUP'] as const)('%s', async name => {
+    const { code, signal, stdout } = await runProgram('signalled', { signal: name })
+    // The TAPs together, and those of the pool.
+    expect({ code, signal, stdout }).toEqual({ code: null, signal: name, stdout: 'ready\nremoved\nremoved\n' })
+  })
+
+  test('the program has handlers of its own', async () => {
+    const { code, signal, stdout } = await runProgram('signalled', { signal: 'SIGTERM', args: ['own'] })
+    expect({ code, signal, stdout }).toEqual({ code: 7, signal: null, stdout: 'ready\nremoved\nremoved\nclosed\n' })
+  })
+})
