@@ -20,6 +20,9 @@ import {
 } from './tun-opening.js'
 import { linkChanges, type TunOptions } from './tun-options.js'
 
+/** Failures that are looked into: a look at all processes takes a while. */
+const DIAGNOSED = 4
+
 /** A device on its way. */
 interface Item {
   readonly at: number
@@ -88,6 +91,7 @@ export class TunOpenings {
 class Scene {
   readonly #options: TunOptions
   readonly #references: References
+  #diagnosed = 0
   #place: Promise<SharedPlace> | undefined
   #net: Promise<Netlink> | undefined
 
@@ -107,15 +111,18 @@ class Scene {
       for (const [i, item] of items.entries()) {
         const found = opened[i] as TunOpened | Error
         if (!(found instanceof Error)) item.opened = found
-        else {
-          const device = devices[i] as NativeOpening['device']
-          results[item.at] = rejected(await openingError(found, item.opening.options, device, place.netns))
-        }
+        else results[item.at] = rejected(await this.#explain(found, item, place))
       }
     } catch (error) {
       const reason = nativeError(error)
       for (const { at } of items) results[at] = rejected(reason)
     }
+  }
+
+  async #explain(error: Error, { opening, native }: Item, { netns }: SharedPlace): Promise<Error> {
+    const { options } = opening
+    if (this.#diagnosed++ >= DIAGNOSED) return nativeError(error, { link: options.name })
+    return await openingError(error, options, (native as NativeOpening).device, netns)
   }
 
   async finish(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {

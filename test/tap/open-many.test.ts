@@ -145,6 +145,16 @@ describe('opening', () => {
     await expect.poll(() => newFiles(before)).toHaveLength(2)
   })
 
+  test('many that exist already are not all looked into', async () => {
+    const netns = createNetns()
+    opened(await openMany(taps(10, () => ({ netns }))))
+    const again = await openMany(taps(10, () => ({ netns })))
+    expect(new Set(codes(again))).toEqual(new Set(['EBUSY']))
+    const diagnoses = again.map(result => (result as PromiseRejectedResult).reason.diagnosis)
+    expect(diagnoses.filter(Boolean)).toHaveLength(4)
+    expect(diagnoses[0]).toContain('many0 exists, held by process')
+  })
+
   test('all or none', async () => {
     const netns = createNetns()
     const before = openFiles()
