@@ -84,6 +84,12 @@ export interface Addon {
   readSysctl(netns: number, path: string): Promise<string>
   writeSysctl(netns: number, path: string, value: string): Promise<void>
 
+  /**
+   * Takes IPv6 from links (`disable_ipv6`) of the namespace that a socket or, with null, the process lives in: 0 or a
+   * negative errno for each. Where the kernel has no IPv6 that is no error.
+   */
+  disableIpv6(socket: NativeNetlinkSocket | null, indexes: number[]): Promise<number[]>
+
   openUdpPort(options: UdpPortOpenOptions): Promise<TunnelOpened>
   openVxlanPort(options: VxlanPortOpenOptions): Promise<TunnelOpened>
   openPacketPort(options: PacketPortOpenOptions): Promise<{ port: NativePort; name: string; index: number }>

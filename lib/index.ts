@@ -87,6 +87,7 @@ export { DROP, FLOOD, FrameQueue, type FramesOptions, REFUSED } from './frames/q
 export { frameStream, frameWebStreams } from './frames/streams.js'
 export { type GsoType, VNET_HEADER_SIZE, VnetHeader } from './frames/vnet-header.js'
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
+export type { CounterOptions, LinkCounters } from './link/counters.js'
 export { type AddFdbEntry, type Fdb, FdbEntry, type FdbFilter } from './link/fdb.js'
 export { Link, type LinkOfKind, type LinkRef } from './link/link.js'
 export type {
@@ -129,6 +130,7 @@ export {
 } from './rtnetlink/link-kind.js'
 export { neighbourMessage } from './rtnetlink/neighbour.js'
 export { Nexthop, type NexthopIn, routeMessage } from './rtnetlink/route.js'
+export { statisticsMessage } from './rtnetlink/statistics.js'
 export { RTM, rtnetlink } from './rtnetlink/verbs.js'
 export { closeOnSignals } from './tap/close-on-signals.js'
 export { FdServer, FdSocket, type Received, receiveFds, type SignalOptions, sendFds } from './tap/fd-socket.js'

@@ -1,5 +1,6 @@
 #include "netns.h"
 
+#include <net/if.h>
 #include <sys/ioctl.h>
 
 #include <sched.h>
@@ -7,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
+#include <cstring>
 
 #include "abi.h"
 #include "thread.h"
@@ -15,6 +17,16 @@ namespace linkwright {
 namespace {
 
 constexpr char kSysctlRoot[] = "/proc/sys/net/";
+
+/** Looks at a link that is renamed all the time. */
+constexpr int kLooks = 8;
+
+Result<std::string> NameOf(const Fd& socket, int index) {
+  ifreq request{};
+  request.ifr_ifindex = index;
+  if (::ioctl(socket.get(), SIOCGIFNAME, &request) < 0) return LastFailure("ioctl(SIOCGIFNAME)");
+  return std::string(request.ifr_name, ::strnlen(request.ifr_name, sizeof(request.ifr_name)));
+}
 
 /** Empty when the path is not below /proc/sys/net. */
 std::string SysctlPath(const std::string& path) {
@@ -89,6 +101,23 @@ Result<Nothing> WriteSysctl(const std::string& path, const std::string& value) {
   if (!file) return LastFailure("open(" + full + ")");
   if (::write(file.get(), value.data(), value.size()) < 0) return LastFailure("write(" + full + ")");
   return Nothing{};
+}
+
+Failure DisableIpv6(const std::string& name) {
+  const Result<Nothing> written = WriteSysctl("ipv6/conf/" + name + "/disable_ipv6", "1");
+  // The file is missing where the kernel has no IPv6, and then there is nothing to disable.
+  return written.failure.error == ENOENT ? Failure{} : written.failure;
+}
+
+Failure DisableIpv6(const Fd& socket, int index) {
+  Result<std::string> before = NameOf(socket, index);
+  for (int look = 0; before && look < kLooks; ++look) {
+    Failure failure = DisableIpv6(before.value);
+    Result<std::string> after = NameOf(socket, index);
+    if (after && after.value == before.value) return failure;
+    before = std::move(after);
+  }
+  return before ? Failure{ENODEV, "ioctl(SIOCGIFNAME)"} : before.failure;
 }
 
 }  // namespace linkwright

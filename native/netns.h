@@ -43,4 +43,9 @@ Result<Fd> OpenNetns(int socket);
 Result<std::string> ReadSysctl(const std::string& path);
 Result<Nothing> WriteSysctl(const std::string& path, const std::string& value);
 
+/** Takes IPv6 from a link of the calling thread's namespace. */
+Failure DisableIpv6(const std::string& name);
+/** The same by the ifindex, whatever the link is renamed to meanwhile; `socket` is one of that namespace. */
+Failure DisableIpv6(const Fd& socket, int index);
+
 }  // namespace linkwright

@@ -48,12 +48,8 @@ Failure ByName(const Fd& queue, Act&& act) {
   return {ENODEV, "ioctl(TUNGETIFF)"};
 }
 
-Failure DisableIpv6(const Fd& queue) {
-  return ByName(queue, [](const TunInterface& interface) {
-    const Result<Nothing> written = WriteSysctl("ipv6/conf/" + interface.name + "/disable_ipv6", "1");
-    // The file is missing where the kernel has no IPv6, and then there is nothing to disable.
-    return written.failure.error == ENOENT ? Failure{} : written.failure;
-  });
+Failure TakeIpv6From(const Fd& queue) {
+  return ByName(queue, [](const TunInterface& interface) { return DisableIpv6(interface.name); });
 }
 
 /** The device's name, index and flags, which belong together. */
@@ -105,7 +101,7 @@ Failure OpenQueue(const TunOptions& options, TunDevice* device, bool* ours) {
       first ? OpenFirst(options, fd, device, ours) : SetTunInterface(fd.get(), options.flags, &device->name);
   // Before anything is done to it.
   if (!failure && !first) failure = ExpectSameDevice(device->queues.front(), fd);
-  if (!failure && first && options.disable_ipv6) failure = DisableIpv6(fd);
+  if (!failure && first && options.disable_ipv6) failure = TakeIpv6From(fd);
   if (failure) return failure;
   device->queues.push_back(std::move(fd));
   return RunTunIoctls(device->queues.back().get(), options.ioctls);

@@ -248,7 +248,7 @@ function indexed(view: AttributesView, type: number): number {
 }
 
 /** Where the next attribute of a type begins, or -1. The hot loop of every dump. */
-function seek(bytes: Uint8Array, start: number, end: number, type: number): number {
+export function seek(bytes: Uint8Array, start: number, end: number, type: number): number {
   for (let at = start; at + 4 <= end; ) {
     const length = u16At(bytes, at)
     if (length < 4 || at + length > end) return -1

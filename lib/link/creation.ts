@@ -9,6 +9,8 @@ import type { Request } from '../netlink/request.js'
 import type { BatchResult, NetlinkSocket } from '../netlink/socket.js'
 import { type NetnsRef, type OpenNetns, openNetns } from '../netns.js'
 import { RTM } from '../rtnetlink/verbs.js'
+import { giveBridgeAddress, lastingMtu } from './bridge-defaults.js'
+import { type Ipv6Off, ipv6OfPeer, Masters } from './ipv6.js'
 import { Link, type LinkRef } from './link.js'
 import type { ChangeLink, ChangeOptions, CreateLink, VethPeer } from './link-options.js'
 import { afterCreation, altnamesRequest, changeRequest, createRequest, type ResolvedOptions } from './link-requests.js'
@@ -30,6 +32,7 @@ export interface LinkVerbs {
   delete(ref: LinkRef, options: { ifExists: boolean }): Promise<void>
   addAltnames(ref: LinkRef, names: string[]): Promise<void>
   indexOf(ref: LinkRef): Promise<number>
+  withoutIpv6(index: number, why: Ipv6Off): Promise<void>
 }
 
 /** Opens the verbs of another namespace for a moment. */
@@ -94,6 +97,7 @@ export async function createLinks(
   options: CreationOptions
 ): Promise<Settled[]> {
   const references = new References(name => context.links.indexOf(name))
+  const masters = new Masters(ref => context.links.get(ref))
   const results: Promise<Settled[]>[] = []
   const turns = new Turns()
   const total = Array.isArray(all) ? all.length : undefined
@@ -118,8 +122,9 @@ export async function createLinks(
       results.push(Promise.resolve(finished(unmade)))
     } else {
       const refused = chunk.map(refusal)
-      await references.load(chunk.filter((_, at) => refused[at] === undefined))
-      results.push(createChunk(context, chunk, refused, references, turns, options).then(finished))
+      const encodable = chunk.filter((_, at) => refused[at] === undefined)
+      await Promise.all([references.load(encodable), masters.load(encodable)])
+      results.push(createChunk(context, chunk, refused, { references, masters }, turns, options).then(finished))
     }
   }
   const settled = (await Promise.all(results)).flat()
@@ -193,11 +198,11 @@ async function createChunk(
   context: CreationContext,
   chunk: readonly CreateLink[],
   refused: (Error | undefined)[],
-  references: References,
+  known: Known,
   turns: Turns,
   options: CreationOptions
 ): Promise<Settled[]> {
-  const items = chunk.map((given, at) => (refused[at] ? { reason: refused[at] } : prepare(given, references)))
+  const items = chunk.map((given, at) => (refused[at] ? { reason: refused[at] } : prepare(given, known)))
   const ready = items.filter(isPrepared)
   try {
     const answers = await context.socket.batch(ready.map(item => item.request))
@@ -236,6 +241,7 @@ function refusal(given: CreateLink): Error | undefined {
   try {
     if (namesIn(given).length === 0) return undefined
     const resolved = References.dry.resolve(given)
+    giveBridgeAddress(resolved)
     createRequest(resolved, false)
     checkSteps(afterCreation(resolved), given.altnames)
     return undefined
@@ -257,12 +263,20 @@ function checkPeerSteps(peer: VethPeer): void {
   }
 }
 
-function prepare(given: CreateLink, references: References): Prepared | { reason: unknown } {
+/** What was looked up for the links that are to be made. */
+interface Known {
+  references: References
+  masters: Masters
+}
+
+function prepare(given: CreateLink, { references, masters }: Known): Prepared | { reason: unknown } {
   let netns: OpenNetns | undefined
   let peerNetns: OpenNetns | undefined
   try {
     const resolved = references.resolve(given)
     const { peer } = given as { peer?: VethPeer }
+    resolved['ipv6'] = masters.ipv6Of(given)
+    giveBridgeAddress(resolved)
     checkSteps(afterCreation(resolved), given.altnames)
     if (peer) checkPeerSteps(peer)
     if (given.netns !== undefined) {
@@ -391,10 +405,11 @@ async function configure(
   later: ChangeLink,
   verify: boolean | undefined
 ): Promise<void> {
-  const { up, ...rest } = later
+  const { up, ipv6, ...rest } = later as ChangeLink & { ipv6?: Ipv6Off }
+  if (ipv6 !== undefined) await links.withoutIpv6(index, ipv6)
   const separate = later.afSpec !== undefined && up !== undefined
-  const steps = separate ? [rest as ChangeLink, { up }] : [later]
-  for (const step of steps) {
+  const steps = separate ? [rest as ChangeLink, { up }] : [{ ...rest, up } as ChangeLink]
+  for (const step of [...lastingMtu(rest.mtu), ...steps]) {
     if (Object.values(step).some(value => value !== undefined)) await links.set(index, step, { verify })
   }
 }
@@ -407,7 +422,7 @@ function masterThere(given: CreateLink): LinkRef | undefined {
 /** What of a veth's peer has to wait until the pair exists. */
 function peerAfterCreation(peer: VethPeer): ChangeLink | undefined {
   const { up, master, altnames } = peer
-  const later = afterCreation(peer as ResolvedOptions)
+  const later = afterCreation({ ...(peer as ResolvedOptions), ipv6: ipv6OfPeer(peer) })
   if (up === undefined && master === undefined && !later && !altnames?.length) return undefined
   return { ...(later as ChangeLink | undefined), up, master }
 }

@@ -84,13 +84,21 @@ export type BridgePortSettings = Omit<In<(typeof bridgePort)['table']>, 'backupP
 
 interface CreateCommon extends LinkSettings, Pick<LinkAttributes, 'numTxQueues' | 'numRxQueues'> {
   /**
-   * Name, at most 15 bytes. A `%d` becomes the first free number; left out, the kernel chooses one (`bridge0`).
+   * Name, at most 15 bytes. A `%d` becomes the first free number; left out, the kernel chooses one (`bridge0`). For either
+   * it goes through all names there are: give thousands of links, and of veth peers, names of their own. One that is
+   * taken meanwhile is an `EEXIST` of that link.
    */
   name?: string | undefined
   /** The ifindex to have. */
   index?: number | undefined
   /** Alternative names. */
   altnames?: string[] | undefined
+  /**
+   * Whether the host's side speaks IPv6. By default a macvtap and a port of a bridge do not (`disable_ipv6`, set before
+   * the link is up): they would have a link-local address on the guest's network, and each link that comes up with IPv6
+   * takes the kernel longer than the one before.
+   */
+  ipv6?: boolean | undefined
 }
 
 /** The other end of a veth pair. */
@@ -119,8 +127,18 @@ type Lower<K extends KindName> = K extends 'macvlan' | 'macvtap' | 'vlan'
 export type CreateLink<K extends KindName = KindName> = K extends 'tun'
   ? never
   : K extends KindName
-    ? CreateCommon & KindSpecific<K> & UnknownData & Lower<K> & { kind: K }
+    ? CommonOf<K> & KindSpecific<K> & UnknownData & Lower<K> & { kind: K }
     : never
+
+type CommonOf<K extends KindName> = K extends 'bridge'
+  ? Omit<CreateCommon, 'address'> & {
+      /**
+       * Left out, a random one that the bridge keeps. `null` leaves it to the kernel, which gives the bridge the lowest
+       * address of its ports, whenever they change: for an uplink whose network knows its address, give that one instead.
+       */
+      address?: string | null | undefined
+    }
+  : CreateCommon
 
 /** Changes to a link; attributes of its kind need the `kind` beside them. */
 export type ChangeLink<K extends KindName = KindName> = LinkSettings & { name?: string | undefined } & (
@@ -153,6 +171,7 @@ const HANDLED = [
   'peer',
   'dev',
   'owner',
+  'ipv6',
   // A namespace that the verbs have opened.
   'netnsFd'
 ]
@@ -222,7 +241,7 @@ function boolean(name: string, value: unknown): boolean {
 function unknownOption(key: string, kind: LinkKind | undefined): Error {
   const writable = Object.entries(kind?.data.table ?? {}).filter(([, [, , options]]) => !options?.readOnly)
   const own = [...writable.map(([name]) => name), 'unknownData']
-  const common = ['name', 'index', 'link', 'master', 'port', 'netns', 'owner', 'altnames', ...FLAGS, ...PLAIN]
+  const common = ['name', 'index', 'link', 'master', 'port', 'netns', 'owner', 'altnames', 'ipv6', ...FLAGS, ...PLAIN]
   const allowed = kind
     ? `an option of ${kind.name} links (${own.join(', ')}) or of any link (${common.join(', ')})`
     : `an option of any link (${common.join(', ')}); attributes of a kind need \`kind\` beside them`

@@ -89,7 +89,7 @@ export function createRequest(options: ResolvedOptions, echo: boolean): Request 
  */
 export function afterCreation(options: ResolvedOptions): ResolvedOptions | undefined {
   let later: ResolvedOptions | undefined
-  for (const key of takesLowerAddress(options) ? LATE_PASSTHRU : LATE) {
+  for (const key of lateOf(options)) {
     if (options[key] === undefined) continue
     later ??= {}
     later[key] = options[key]
@@ -99,8 +99,15 @@ export function afterCreation(options: ResolvedOptions): ResolvedOptions | undef
 }
 
 /** What the kernel takes of links that exist and ignores at creation. */
-const LATE = ['alias', 'carrier', 'protoDown', 'afSpec', 'xdp', 'port']
+const LATE = ['alias', 'carrier', 'protoDown', 'afSpec', 'xdp', 'port', 'ipv6']
 const LATE_PASSTHRU = ['address', ...LATE]
+/** A bridge keeps an MTU that is set when it exists. */
+const LATE_BRIDGE = ['mtu', ...LATE]
+
+function lateOf(options: ResolvedOptions): string[] {
+  if (options.kind === 'bridge') return LATE_BRIDGE
+  return takesLowerAddress(options) ? LATE_PASSTHRU : LATE
+}
 
 function takesLowerAddress({ kind, mode }: ResolvedOptions): boolean {
   return (kind === 'macvlan' || kind === 'macvtap') && mode === 'passthru'

@@ -1,5 +1,6 @@
 /** A link as it was when it was asked for: a view of the kernel's answer that decodes what is read. */
-import type { AttributesView } from '../codec/attributes.js'
+import { type AttributesView, viewBytes } from '../codec/attributes.js'
+import { Block } from '../codec/block.js'
 import type { Payload } from '../netlink/framing.js'
 import type { bridgePort } from '../rtnetlink/bridge-port.js'
 import { linkMessage } from '../rtnetlink/link.js'
@@ -57,6 +58,14 @@ export class Link extends linkMessage.View {
   /** Whose the link is, as it was tagged when it was made. */
   get owner(): string | undefined {
     return ownerOf(this)
+  }
+
+  /** The same in memory of its own: what came with it, of a list of thousands, can be forgotten then. */
+  copy(): this {
+    const { data, start, end } = viewBytes(this)
+    const from = data.byteOffset + start - linkMessage.headerLength
+    const block = new Block(data.buffer.slice(from, data.byteOffset + end) as ArrayBuffer)
+    return new Link({ data: block, start: 0, end: block.byteLength, row: -1 }) as this
   }
 
   /** Whether the link is of the kind; narrows `data`. */

@@ -9,8 +9,10 @@ import { type NetnsRef, openNetns } from '../netns.js'
 import { checkKeys } from '../options.js'
 import type { KindName } from '../rtnetlink/link-kind.js'
 import { RTM } from '../rtnetlink/verbs.js'
+import { type CounterOptions, LinkCounters } from './counters.js'
 import { createLinks, type LinkSource, type OpenLinks, wantsVerification } from './creation.js'
 import { diagnose } from './diagnosis.js'
+import { type Ipv6Off, Ipv6Switch, isRefusal } from './ipv6.js'
 import { Link, type LinkOfKind, type LinkRef } from './link.js'
 import type { BridgePortSettings, ChangeLink, ChangeOptions, CreateLink } from './link-options.js'
 import {
@@ -37,7 +39,7 @@ export interface ListOptions extends CallOptions {
 }
 
 /** Options of {@link Links.create} that are more than attributes. */
-const CREATION_ONLY = ['index', 'link', 'altnames', 'peer']
+const CREATION_ONLY = ['index', 'link', 'altnames', 'peer', 'ipv6']
 
 const LIST_KEYS: ReadonlySet<string> = new Set<keyof ListOptions>(['kind', 'master', 'statistics', 'signal', 'timeout'])
 
@@ -53,6 +55,8 @@ export interface DeleteManyOptions extends CallOptions {
   onProgress?: ((done: number, total: number) => void) | undefined
 }
 
+const COUNTER_KEYS: ReadonlySet<string> = new Set<keyof CounterOptions>(['kind', 'master', 'bigint'])
+
 const DELETE_MANY_KEYS: ReadonlySet<string> = new Set<keyof DeleteManyOptions>([
   'ifExists',
   'onProgress',
@@ -64,12 +68,14 @@ export class Links {
   readonly #socket: NetlinkSocket
   readonly #netns: NetnsRef | undefined
   readonly #open: OpenLinks
+  readonly #ipv6: Ipv6Switch
 
   /** @internal */
   constructor(socket: NetlinkSocket, netns: NetnsRef | undefined, open: OpenLinks) {
     this.#socket = socket
     this.#netns = netns
     this.#open = open
+    this.#ipv6 = new Ipv6Switch(socket, netns === undefined)
   }
 
   /**
@@ -106,6 +112,18 @@ export class Links {
     return links.filter(
       link => (kind === undefined || link.kind === kind) && (index === undefined || link.master === index)
     )
+  }
+
+  /**
+   * Counters of all links, or of those that the filters choose, to be read again and again with one request each: as typed
+   * arrays. Nothing is asked before the first {@link LinkCounters.read}. For one link there is `get` with `statistics`.
+   */
+  counters(options: CounterOptions & { bigint: true }): LinkCounters<BigUint64Array>
+  counters(options?: CounterOptions & { bigint?: false | undefined }): LinkCounters
+  counters(options: CounterOptions = {}): LinkCounters<Float64Array | BigUint64Array> {
+    checkKeys(options, COUNTER_KEYS)
+    if (options.master !== undefined) plainRef(options.master, 'master')
+    return new LinkCounters(this.#socket, { ...options }, (ref, callOptions) => this.indexOf(ref, callOptions))
   }
 
   /**
@@ -277,6 +295,18 @@ export class Links {
   async indexOf(ref: LinkRef, options: CallOptions = {}): Promise<number> {
     const target = plainRef(ref)
     return typeof target === 'number' ? target : (await this.get(target, options)).index
+  }
+
+  /** @internal */
+  async withoutIpv6(index: number, why: Ipv6Off): Promise<void> {
+    if (why === 'port' && (await this.get(index)).portKind !== 'bridge') return
+    try {
+      await this.#ipv6.off(index)
+    } catch (error) {
+      if (why === 'asked' || !isRefusal(error)) throw error
+      // At least no address on the guest's network.
+      await this.set(index, { afSpec: { inet6: { addrGenMode: 'none' } } })
+    }
   }
 
   #create(all: LinkSource, options: CreateManyOptions, undo: boolean): Promise<PromiseSettledResult<Link>[]> {

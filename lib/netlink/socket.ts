@@ -148,6 +148,23 @@ export class NetlinkSocket {
   }
 
   /**
+   * {@link dump} without an object per message: hands over stretches of whole messages, and lets the event loop turn in
+   * between. A table that changed meanwhile is taken as it came: whether it did.
+   */
+  async dumpBytes(request: Request, take: (messages: Block) => void, options: CallOptions = {}): Promise<boolean> {
+    const exchange = await this.#dumpOnce(request, new Cancellation(options), 0)
+    let first = true
+    for (const buffer of exchange.replies) {
+      for (const stretch of stretches(new Block(buffer))) {
+        if (!first) await setImmediate()
+        first = false
+        take(stretch)
+      }
+    }
+    return exchange.interrupted
+  }
+
+  /**
    * Sends bytes as they are: whole netlink messages, each padded to four bytes. Sequence numbers, port id and NLM_F_ACK
    * are filled in. Resolves with every message that came back, errors included.
    */
@@ -218,13 +235,7 @@ export class NetlinkSocket {
   async #dump(request: Request, options: CallOptions, attributesAt: number): Promise<Exchange> {
     const cancel = new Cancellation(options)
     for (let attempt = 1; ; attempt++) {
-      const exchange = await this.#run(request.bytes, cancel, () =>
-        this.native.dump(request.bytes, this.#keepAlive, attributesAt)
-      )
-      if (exchange.status[0] !== 0) {
-        const [result] = this.#results([request], exchange, cancel)
-        throw result?.error
-      }
+      const exchange = await this.#dumpOnce(request, cancel, attributesAt)
       if (!exchange.interrupted) return exchange
       if (attempt === DUMP_ATTEMPTS) {
         throw new LinkwrightError(
@@ -233,6 +244,15 @@ export class NetlinkSocket {
         )
       }
     }
+  }
+
+  async #dumpOnce(request: Request, cancel: Cancellation, attributesAt: number): Promise<Exchange> {
+    const exchange = await this.#run(request.bytes, cancel, () =>
+      this.native.dump(request.bytes, this.#keepAlive, attributesAt)
+    )
+    if (exchange.status[0] === 0) return exchange
+    const [result] = this.#results([request], exchange, cancel)
+    throw result?.error
   }
 
   #results(requests: readonly Request[], exchange: Exchange, cancel: Cancellation): BatchResult[] {
@@ -267,6 +287,21 @@ export class NetlinkSocket {
 }
 
 const CANCELED = -125
+
+/** As much as is dealt with in well under a millisecond. */
+const STRETCH = 128 * 1024
+
+function* stretches(data: Block): Generator<Block> {
+  let from = 0
+  for (let at = 0; at + NLMSG_HEADER <= data.byteLength; ) {
+    const length = data.getUint32(at, hostLittleEndian)
+    if (length < NLMSG_HEADER || at + length > data.byteLength) break
+    at += (length + 3) & ~3
+    if (at - from < STRETCH && at < data.byteLength) continue
+    yield new Block(data.buffer, data.byteOffset + from, Math.min(at, data.byteLength) - from)
+    from = at
+  }
+}
 
 /** NLMSG_ERROR and NLMSG_DONE end an answer. */
 function isEnd(message: Message): boolean {

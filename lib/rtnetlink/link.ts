@@ -52,7 +52,8 @@ export const operstate = enumeration(u8, {
   up: 6
 })
 
-const stats64 = struct('rtnl_link_stats64', {
+/** struct rtnl_link_stats64, the counters of a link. Older kernels leave out the last ones. */
+export const stats64 = struct('rtnl_link_stats64', {
   rxPackets: u64,
   txPackets: u64,
   rxBytes: u64,

@@ -4,6 +4,7 @@ import { addressMessage } from './address.js'
 import { linkMessage } from './link.js'
 import { neighbourMessage } from './neighbour.js'
 import { routeMessage } from './route.js'
+import { statisticsMessage } from './statistics.js'
 
 export const RTM = {
   RTM_NEWLINK: 16,
@@ -19,6 +20,8 @@ export const RTM = {
   RTM_NEWNEIGH: 28,
   RTM_DELNEIGH: 29,
   RTM_GETNEIGH: 30,
+  RTM_NEWSTATS: 92,
+  RTM_GETSTATS: 94,
   RTM_NEWLINKPROP: 108,
   RTM_DELLINKPROP: 109
 } as const
@@ -33,6 +36,7 @@ const schemas = new Map<number, Schema>([
   [20, addressMessage],
   [24, routeMessage],
   [28, neighbourMessage],
+  [92, statisticsMessage],
   [108, linkMessage]
 ])
 

@@ -14,6 +14,7 @@ import { linkinfo, linkMessage } from '../../lib/rtnetlink/link.js'
 import { macvlanData } from '../../lib/rtnetlink/macvlan-data.js'
 import { neighbourMessage } from '../../lib/rtnetlink/neighbour.js'
 import { routeMessage } from '../../lib/rtnetlink/route.js'
+import { statisticsMessage } from '../../lib/rtnetlink/statistics.js'
 import { compilerMissing, constants, enumOf, headersRelease } from '../support/headers.js'
 
 const missing = compilerMissing()
@@ -57,6 +58,12 @@ const subjects: Record<string, Subject> = {
     table: tableIn((tableIn(linkMessage.attributes.afSpec) as { inet6: AttributeEntry }).inet6),
     prefix: 'IFLA_INET6_',
     without: { IFLA_INET6_MCAST: never }
+  },
+  statistics: { table: statisticsMessage.attributes, prefix: 'IFLA_STATS_', names: { link64: 'LINK_64' } },
+  xstats: { table: tableIn(statisticsMessage.attributes.linkXstats), prefix: 'LINK_XSTATS_TYPE_' },
+  bridgeXstats: {
+    table: statisticsMessage.attributes.linkXstats[1].table.bridge[1].table,
+    prefix: 'BRIDGE_XSTATS_'
   },
   protoDownReason: {
     table: tableIn(linkMessage.attributes.protoDownReason),

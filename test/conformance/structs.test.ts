@@ -12,6 +12,7 @@ import { vxlan } from '../../lib/rtnetlink/kinds/vxlan.js'
 import { linkMessage } from '../../lib/rtnetlink/link.js'
 import { neighbourMessage } from '../../lib/rtnetlink/neighbour.js'
 import { routeMessage } from '../../lib/rtnetlink/route.js'
+import { statisticsMessage } from '../../lib/rtnetlink/statistics.js'
 import { encode } from '../support/fake-kernel.js'
 import { compilerMissing, runC } from '../support/headers.js'
 
@@ -20,6 +21,18 @@ const missing = compilerMissing()
 // biome-ignore lint/suspicious/noExplicitAny: a struct of whatever fields
 type AnyStruct = StructCodec<any>
 const struct = (codec: unknown) => codec as AnyStruct
+
+/** Statistics of a bridge. */
+const xstats = (name: 'vlan' | 'mcast' | 'stp') =>
+  struct(statisticsMessage.attributes.linkXstats[1].table.bridge[1].table[name][1])
+
+/** Fields whose names are those of C, written otherwise: `igmpV1Queries` is `igmp_v1queries`. */
+const snakes = ({ fields }: AnyStruct) =>
+  Object.fromEntries(
+    Object.keys(fields)
+      .filter(name => !name.startsWith('_'))
+      .map(name => [name, name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`).replace(/(_v\d)_/, '$1')])
+  )
 
 /** Each struct's schema, and its C fields by the names of ours. */
 const subjects: Record<string, { schema: AnyStruct; fields: Record<string, string> }> = {
@@ -55,14 +68,16 @@ const subjects: Record<string, { schema: AnyStruct; fields: Record<string, strin
     schema: struct(neighbourMessage.header),
     fields: { family: 'ndm_family', index: 'ndm_ifindex', state: 'ndm_state', flags: 'ndm_flags', type: 'ndm_type' }
   },
+  if_stats_msg: {
+    schema: struct(statisticsMessage.header),
+    fields: { family: 'family', index: 'ifindex', filterMask: 'filter_mask' }
+  },
+  bridge_vlan_xstats: { schema: xstats('vlan'), fields: snakes(xstats('vlan')) },
+  br_mcast_stats: { schema: xstats('mcast'), fields: snakes(xstats('mcast')) },
+  bridge_stp_xstats: { schema: xstats('stp'), fields: snakes(xstats('stp')) },
   rtnl_link_stats64: {
     schema: struct(linkMessage.attributes.stats64[1]),
-    fields: Object.fromEntries(
-      Object.keys(struct(linkMessage.attributes.stats64[1]).fields).map(name => [
-        name,
-        name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
-      ])
-    )
+    fields: snakes(struct(linkMessage.attributes.stats64[1]))
   },
   rtnl_link_ifmap: {
     schema: struct(linkMessage.attributes.map[1]),

@@ -14,6 +14,7 @@ import { linkFlags, linkMessage, operstate } from '../../lib/rtnetlink/link.js'
 import { macvlanData } from '../../lib/rtnetlink/macvlan-data.js'
 import { neighbourFlags, neighbourMessage, neighbourState } from '../../lib/rtnetlink/neighbour.js'
 import { routeFlags, routeMessage, routeProtocol, routeType } from '../../lib/rtnetlink/route.js'
+import { statisticsMessage } from '../../lib/rtnetlink/statistics.js'
 import { RTM } from '../../lib/rtnetlink/verbs.js'
 import { IFF, TUN_F } from '../../lib/tap/tun-constants.js'
 import { encode } from '../support/fake-kernel.js'
@@ -62,6 +63,17 @@ const subjects: Record<string, Subject> = {
   },
   operstate: { values: operstate.values, prefix: 'IF_OPER_', whole: { member: 'IF_OPER_UP' } },
   linkmode: { values: valuesOf(link.linkmode[1]), prefix: 'IF_LINK_MODE_', whole: { member: 'IF_LINK_MODE_DEFAULT' } },
+  // A bit for each attribute of the answer.
+  'statistics filter': {
+    values: Object.fromEntries(
+      Object.entries(valuesOf(statisticsMessage.header.fields.filterMask)).map(([name, bit]) => [
+        name,
+        Math.log2(bit) + 1
+      ])
+    ),
+    prefix: 'IFLA_STATS_',
+    names: { link64: 'LINK_64' }
+  },
   extMask: { values: valuesOf(link.extMask[1]), prefix: 'RTEXT_FILTER_' },
   'xdp attached': {
     values: valuesOf(xdp['attached']?.[1]),

@@ -21,6 +21,8 @@ describe('create', () => {
         group: 42,
         numTxQueues: 3,
         master: bridge,
+        // Without IPv6 a port comes up in a second message.
+        ipv6: true,
         up: true
       })
     )

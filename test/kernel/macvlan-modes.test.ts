@@ -85,7 +85,15 @@ for (const kind of ['macvlan', 'macvtap'] as const) {
 
       test('the address is there before the link comes up', async ({ ns }) => {
         await ns.net.links.create({ kind: 'veth', name: 'low', up: true, peer: { name: 'end', up: true } })
-        await ns.net.links.create({ kind, name: 'a', link: 'low', mode: 'passthru', address: ADDRESS, up: true })
+        await ns.net.links.create({
+          kind,
+          name: 'a',
+          link: 'low',
+          mode: 'passthru',
+          address: ADDRESS,
+          up: true,
+          ipv6: true
+        })
         // The link-local address is made of the MAC address that the link had when it came up.
         const local = () =>
           ns.tools.ipJson('-6 address show dev a')[0]?.addr_info?.map((info: { local: string }) => info.local)
