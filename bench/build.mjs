@@ -1,5 +1,5 @@
 // Programs compiled and packages installed on the spot; nothing is built twice.
-import { existsSync, mkdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { bench, cache, peers } from './paths.mjs'
 import { run } from './process.mjs'
@@ -32,7 +32,8 @@ export async function compileAddon(name, source) {
 // Debian's Go packages are sources under /usr/share/gocode, for builds without modules.
 export async function compileGo(name, directory) {
   const target = join(cache, name)
-  if (isFresh(target, [join(bench, directory, 'main.go')])) return target
+  const files = readdirSync(join(bench, directory)).map(file => join(bench, directory, file))
+  if (isFresh(target, files)) return target
   mkdirSync(cache, { recursive: true })
   const go = { GO111MODULE: 'off', GOPATH: '/usr/share/gocode', GOFLAGS: '', GOCACHE: join(cache, 'go') }
   await run('go', ['build', '-o', target, '.'], { cwd: join(bench, directory), env: { ...process.env, ...go } })

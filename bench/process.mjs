@@ -35,9 +35,12 @@ export async function run(command, args, { timeout = 120_000, ...options } = {})
   }
 }
 
+/** For children that a Ctrl-C must not reach: they end when this process does, after it has cleared up. */
+export const ASIDE = { detached: true }
+
 /** A process that lives until its stdin is closed; it is ready once it has written something. */
 export async function hold(command, args) {
-  const child = spawn(command, args)
+  const child = spawn(command, args, ASIDE)
   children.add(child)
   child.once('exit', () => children.delete(child))
   let stderr = ''
@@ -97,6 +100,14 @@ export class Conversation {
   /** Tells it that nothing more is wanted. */
   endInput() {
     this.#child.stdin.end()
+  }
+
+  /** Tells it the same, and resolves when it has ended; it is killed if it does not within `timeout` ms. */
+  async end(timeout = 10_000) {
+    this.endInput()
+    const late = setTimeout(() => this.kill(), timeout)
+    await this.#closed
+    clearTimeout(late)
   }
 
   /** Resolves when it has ended. */

@@ -1,6 +1,7 @@
 // node bench/run.mjs <suite> [--json FILE] [--markdown] [--quick] [--rounds N] [--only a,b] [--subjects a,b]
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { drawPlots } from './plots.mjs'
 import { killAll } from './process.mjs'
@@ -19,6 +20,7 @@ const USAGE = `usage: node bench/run.mjs <suite> [options]
   --subjects a,b    these subjects, by name or short name; the limit always takes part`
 
 const ROUNDS = 5
+const ABANDON_MS = 120_000
 
 const suites = { links: () => import('./links/index.mjs'), frames: () => import('./frames/index.mjs') }
 
@@ -68,17 +70,19 @@ const [name, ...rest] = positionals
 if (!Object.hasOwn(suites, name ?? '') || rest.length) fail(USAGE)
 if (process.getuid() !== 0) fail('the benchmarks need root, for network namespaces of their own')
 
+const { suite } = await suites[name]()
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143]
 ]) {
-  process.once(signal, () => {
+  process.once(signal, async () => {
+    progress('clearing up (once more to leave it)')
+    await Promise.race([suite.abandon?.(), setTimeout(ABANDON_MS)])
     killAll()
     process.exit(code)
   })
 }
 
-const { suite } = await suites[name]()
 const rounds = Number(options.rounds ?? ((options.quick && suite.quickRounds) || ROUNDS))
 if (!Number.isInteger(rounds) || rounds < 1) fail('--rounds takes a whole number from 1')
 const workloads = choose(suite.workloads, options.only, 'workload')
@@ -93,7 +97,7 @@ try {
     mkdirSync(dirname(file), { recursive: true })
     writeFileSync(file, `${JSON.stringify(rows, null, 2)}\n`)
   }
-  if (options.plots) drawPlots(suite, rows, { directory: resolve(options.plots), rounds })
+  if (options.plots) drawPlots(suite, rows, { directory: resolve(options.plots) })
   // A peer may fail and the report says so; the limit and linkwright have to work.
   const vital = subjects.filter(subject => subject.isLimit || subject.isOurs).map(subject => subject.name)
   if (rows.some(row => row.error !== undefined && vital.includes(row.subject))) process.exitCode = 1

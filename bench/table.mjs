@@ -40,6 +40,15 @@ function markdown([head, ...body]) {
   return [head, rule, ...body].map(line => `| ${full(line).map(escaped).join(' | ')} |`)
 }
 
+// Whom linkwright is least ahead of.
+function bestPeer(suite, rows) {
+  const peers = new Set(suite.subjects.filter(subject => subject.isPeer).map(({ name }) => name))
+  const measured = rows.filter(row => peers.has(row.subject) && row.oursToThis !== null)
+  if (!measured.length) return []
+  const best = measured.reduce((a, b) => (b.oursToThis < a.oursToThis ? b : a))
+  return ['', `linkwright is ${multiple(best.oursToThis)} as fast as the best peer, ${best.subject}`]
+}
+
 function machine() {
   const model = readFileSync('/proc/cpuinfo', 'utf8').match(/^model name\s*:\s*(.+)$/m)?.[1] ?? 'unknown CPU'
   return `Linux ${release()}, Node ${process.version}, ${cpus().length} x ${model}`
@@ -55,6 +64,7 @@ export function report(suite, rows, { rounds, quick, asMarkdown }) {
     if (!own.length) continue
     const title = `${metric.name} (${metric.better} is better)`
     lines.push('', asMarkdown ? `### ${title}\n` : title, ...format([head, ...own.map(row => cells(row, columns))]))
+    lines.push(...bestPeer(suite, own))
   }
   return lines.join('\n')
 }

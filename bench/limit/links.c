@@ -1,6 +1,9 @@
 // The limit of the `links` suite: each workload as the kernel allows it, without a library above the socket.
 //   links <workload> <count> <kind>      three untimed runs, a timed one, one line of JSON
 //   links setup <workload> <count> <kind> | links clear | links census <kind>
+//   links provision <workload> <peer>    speaks with the benchmark
+//   links prepare <workload> <count> <ipv6: 0 or 1> | links list
+#include "provision.h"
 #include "rtnl.h"
 #include "topology.h"
 
@@ -164,6 +167,13 @@ int main(int argc, char** argv) {
     setup_get(&rtnl, number(argv[3]), argv[4]);
   } else if (argc == 5 && !strcmp(argv[1], "setup") && !strcmp(argv[2], "dump")) {
     setup_dump(&rtnl, number(argv[3]), argv[4]);
+  } else if (argc == 2 && !strcmp(argv[1], "list")) {
+    print_links(&rtnl);
+  } else if (argc == 5 && !strcmp(argv[1], "prepare")) {
+    default_ipv6(!strcmp(argv[4], "1"));
+    setup_provision(&rtnl, argv[2], number(argv[3]));
+  } else if (argc >= 4 && !strcmp(argv[1], "provision")) {
+    run_provision(&rtnl, argv[2], argv[3]);
   } else if (argc >= 4) {
     const char* window = getenv("WINDOW");  // to find the best window again
     run(&rtnl, argv[1], number(argv[2]), argv[3], window ? number(window) : CREATE_WINDOW);

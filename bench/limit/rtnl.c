@@ -147,3 +147,16 @@ struct nlmsghdr* get_links(void* buffer) {
   mnl_attr_put_u32(message, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
   return message;
 }
+
+void set_up(struct nlmsghdr* message) {
+  struct ifinfomsg* info = mnl_nlmsg_get_payload(message);
+  info->ifi_flags = info->ifi_change = IFF_UP;
+}
+
+int link_index(struct rtnl* rtnl, const char* name) {
+  char buffer[256];
+  struct nlmsghdr* request = link_message(buffer, RTM_GETLINK, 0, 0);
+  mnl_attr_put_strz(request, IFLA_IFNAME, name);
+  const struct ifinfomsg* info = mnl_nlmsg_get_payload(rtnl_answered(rtnl, request));
+  return info->ifi_index;
+}

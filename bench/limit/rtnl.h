@@ -48,3 +48,7 @@ void batch_flush(struct rtnl* rtnl, struct batch* batch);
 struct nlmsghdr* link_message(void* buffer, uint16_t type, uint16_t flags, int index);
 struct nlmsghdr* new_link(void* buffer, const char* name, const char* kind);
 struct nlmsghdr* get_links(void* buffer);
+// Makes a message bring its link up.
+void set_up(struct nlmsghdr* message);
+// The ifindex of a link, by its name.
+int link_index(struct rtnl* rtnl, const char* name);

@@ -44,14 +44,6 @@ static struct links* list_links(struct rtnl* rtnl, const char* kind) {
   return &links;
 }
 
-static int index_of(struct rtnl* rtnl, const char* name) {
-  char buffer[256];
-  struct nlmsghdr* request = link_message(buffer, RTM_GETLINK, 0, 0);
-  mnl_attr_put_strz(request, IFLA_IFNAME, name);
-  const struct ifinfomsg* info = mnl_nlmsg_get_payload(rtnl_answered(rtnl, request));
-  return info->ifi_index;
-}
-
 static void flush_full(struct rtnl* rtnl, struct batch* batch, unsigned done) {
   if (done % WINDOW == WINDOW - 1) batch_flush(rtnl, batch);
 }
@@ -68,11 +60,10 @@ void setup_get(struct rtnl* rtnl, unsigned count, const char* kind) {
   batch_free(&batch);
 }
 
-// Links that come up take no IPv6 address: no timers run and no state changes during the dumps.
-static void disable_ipv6(void) {
+void default_ipv6(bool on) {
   int file = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
   if (file < 0) return;  // a kernel without IPv6
-  if (write(file, "1", 1) != 1) die("disable_ipv6");
+  if (write(file, on ? "0" : "1", 1) != 1) die("disable_ipv6");
   close(file);
 }
 
@@ -80,21 +71,18 @@ void setup_dump(struct rtnl* rtnl, unsigned count, const char* kind) {
   struct batch batch = batch_new(WINDOW);
   int bridge[BRIDGES];
   char name[IFNAMSIZ];
-  disable_ipv6();
+  default_ipv6(false);  // no timers run and no state changes during the dumps
   for (unsigned i = 0; i < BRIDGES; i++) {
     char buffer[256];
     snprintf(name, sizeof name, "bridge%u", i);
     rtnl_acked(rtnl, new_link(buffer, name, "bridge"));
-    bridge[i] = index_of(rtnl, name);
+    bridge[i] = link_index(rtnl, name);
   }
   for (unsigned i = 0; i + BRIDGES < count; i++) {
     snprintf(name, sizeof name, "link%u", i);
     struct nlmsghdr* message = new_link(batch_room(&batch), name, kind);
     if (i % 4 == 0) mnl_attr_put_u32(message, IFLA_MASTER, (uint32_t)bridge[i / 4 % BRIDGES]);
-    if (i % 8 == 1) {
-      struct ifinfomsg* info = mnl_nlmsg_get_payload(message);
-      info->ifi_flags = info->ifi_change = IFF_UP;
-    }
+    if (i % 8 == 1) set_up(message);
     batch_put(rtnl, &batch, message);
     flush_full(rtnl, &batch, i);
   }
@@ -126,7 +114,7 @@ void print_census(struct rtnl* rtnl, const char* kind) {
   unsigned count = links->count, of_kind = links->of_kind;
   char buffer[256];
   rtnl_acked(rtnl, new_link(buffer, "census", kind));
-  int next = index_of(rtnl, "census");
+  int next = link_index(rtnl, "census");
   rtnl_acked(rtnl, link_message(buffer, RTM_DELLINK, 0, next));
   printf("{\"links\":%u,\"ofKind\":%u,\"nextIndex\":%d}\n", count, of_kind, next);
 }

@@ -1,10 +1,11 @@
-// The `links` suite: creating, finding and listing links over rtnetlink.
-
+// The `links` suite: creating, finding, listing and provisioning links over rtnetlink.
 import { Sandbox } from '../sandbox.mjs'
-import { figure } from '../table.mjs'
+import { figure, multiple } from '../table.mjs'
 import { WARM_UPS } from './measure.mjs'
+import { clearAll, ProvisionArena } from './provision-arena.mjs'
+import { provisionWorkloads } from './provision-workloads.mjs'
 import { compileLimit, subjects } from './subjects.mjs'
-import { workloads } from './workloads.mjs'
+import { workloads as verbs } from './workloads.mjs'
 
 // One namespace per workload and round, set up before the first subject and cleared after each.
 class Arena {
@@ -31,7 +32,7 @@ class Arena {
     if (setup) await this.#sandbox.run(this.#helper, ['setup', name, `${this.#size(setup)}`, kind])
   }
 
-  async measure(subject, [command, ...args]) {
+  async measure(subject, { verbs: [command, ...args] }) {
     const { name, unit, kind, creates } = this.#workload
     const count = Math.min(this.#size(this.#workload.count), subject.counts?.[name] ?? Number.POSITIVE_INFINITY)
     const before = creates && (await this.#census())
@@ -60,6 +61,7 @@ class Arena {
 
 async function open(workload, { quick }) {
   const helper = await compileLimit()
+  if (workload.provisions) return new ProvisionArena(workload, helper, { quick })
   const sandbox = await Sandbox.open()
   const arena = new Arena(sandbox, helper, workload, quick)
   try {
@@ -71,11 +73,34 @@ async function open(workload, { quick }) {
   }
 }
 
+const seconds = number => `${figure(number)} s`
+
 const columns = [
+  {
+    head: 'timed',
+    cell: ({ amount, of = amount, seconds: took }) => {
+      if (amount === undefined) return ''
+      const [some, all] = [amount, of].map(number => number.toLocaleString('en'))
+      return `${amount === of ? all : `${some} of ${all}`} in ${seconds(took)}`
+    }
+  },
   {
     head: 'loop p99',
     cell: ({ eventLoopDelayP99Ms: delay }) => (delay === undefined ? '' : `${figure(delay)} ms`)
-  }
+  },
+  { head: 'linkwright is', cell: ({ oursToThis: ratio }) => (ratio === null ? '' : multiple(ratio)) }
 ]
 
-export const suite = { name: 'links', workloads, subjects, columns, open }
+const takesPart = (subject, workload) => subject.takesPart?.(workload) ?? !subject.isVariant
+
+export const suite = {
+  name: 'links',
+  workloads: [...verbs, ...provisionWorkloads],
+  subjects,
+  columns,
+  open,
+  takesPart,
+  roundsOf: (subject, workload) => (subject.isOurs || subject.isLimit ? undefined : workload.roundsOfOthers),
+  cannot: (subject, workload) => subject.cannot?.[workload.provisions],
+  abandon: clearAll
+}

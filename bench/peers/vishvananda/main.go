@@ -136,6 +136,10 @@ func (w work) run(workload string) result {
 const warmUps = 3
 
 func main() {
+	if len(os.Args) == 5 && os.Args[1] == "provision" {
+		provision(os.Args[2], os.Args[3], os.Args[4])
+		return
+	}
 	if len(os.Args) != 5 {
 		must(fmt.Errorf("usage: <workload> <count> <kind> <helper>"))
 	}
