@@ -9,6 +9,8 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { NativeDescriptors, NativePoller } from './addon/descriptors.js'
 import type {
+  HolderQuery,
+  HolderScan,
   MacvtapOpened,
   MacvtapOpenOptions,
   TunIoctl,
@@ -80,6 +82,11 @@ export interface Addon {
   tunGetInterface(fd: number): Promise<{ name: string; flags: number }>
   /** TUNATTACHFILTER with a classic BPF program: 8 bytes per instruction (`struct sock_filter`). */
   tunAttachFilter(fd: number, program: Uint8Array): Promise<void>
+  /**
+   * Which processes have devices of a namespace open: one pass over /proc. A TUN or TAP that is only known by its name,
+   * because the descriptor may not be looked at, counts as held.
+   */
+  findHolders(netns: number, query: HolderQuery): Promise<HolderScan>
   /** Reads or writes a file under /proc/sys/net as the namespace sees it; the path is relative to that, or whole. */
   readSysctl(netns: number, path: string): Promise<string>
   writeSysctl(netns: number, path: string, value: string): Promise<void>

@@ -89,6 +89,7 @@ export { type GsoType, VNET_HEADER_SIZE, VnetHeader } from './frames/vnet-header
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
 export type { CounterOptions, LinkCounters } from './link/counters.js'
 export { type AddFdbEntry, type Fdb, FdbEntry, type FdbFilter } from './link/fdb.js'
+export type { Holder, LinkHolders } from './link/holders.js'
 export { Link, type LinkOfKind, type LinkRef } from './link/link.js'
 export type {
   BridgePortSettings,
@@ -101,6 +102,7 @@ export type {
 export type { CreateManyOptions, DeleteManyOptions, Links, ListOptions } from './link/links.js'
 export { type AddNeighbour, Neighbour, type NeighbourFilter, type Neighbours } from './link/neighbours.js'
 export { Netlink } from './link/netlink.js'
+export type { KeptLink, RemovedOwned, RemoveOwnedOptions } from './link/owned.js'
 export { type AddRoute, Route, type RouteFilter, type RouteNexthop, type Routes } from './link/routes.js'
 export type { WaitOptions } from './link/wait.js'
 export type { Message, Payload } from './netlink/framing.js'

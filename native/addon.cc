@@ -28,6 +28,7 @@ static Napi::Object Register(Napi::Env env, Napi::Object exports) {
   RegisterDescriptors(environment, exports);
   RegisterFrameQueue(environment, exports);
   RegisterForward(environment, exports);
+  RegisterHolders(environment, exports);
   RegisterListener(environment, exports);
   RegisterMacvtap(environment, exports);
   RegisterNetlinkSocket(environment, exports);

@@ -12,6 +12,7 @@ namespace linkwright {
 void RegisterDescriptors(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterFrameQueue(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterForward(const std::shared_ptr<Environment>& environment, Napi::Object exports);
+void RegisterHolders(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterListener(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterMacvtap(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterNetlinkSocket(const std::shared_ptr<Environment>& environment, Napi::Object exports);

@@ -103,8 +103,9 @@ Failure SetOwner(int fd, const MacvtapOptions& options) {
 }  // namespace
 
 Result<MacvtapDevice> OpenMacvtapDevice(const Netns& netns, const MacvtapOptions& options) {
-  const Result<dev_t> number =
-      netns.Run([&] { return FindTapNumber(options.name, options.index, options.address); });
+  const Result<TapSysfs> sysfs = netns.Run([] { return TapSysfs::Open(); });
+  if (!sysfs) return sysfs.failure;
+  const Result<dev_t> number = sysfs.value.NumberOf(options.name, options.index, options.address, true);
   if (!number) return number.failure;
 
   MacvtapDevice device;

@@ -88,34 +88,36 @@ dev_t ReadNumber(const Fd& link, unsigned int index) {
 
 }  // namespace
 
-Result<dev_t> FindTapNumber(const std::string& name, unsigned int index,
-                            const std::array<uint8_t, 6>& address) {
+Result<TapSysfs> TapSysfs::Open() {
+  Result<Fd> mounted = MountSysfs();
+  if (mounted) return TapSysfs(std::move(mounted.value), true);
+  // Anything else, such as no descriptor left, would only be hidden by another namespace's /sys.
+  if (!IsRefusal(mounted.failure.error)) return mounted.failure;
+  Fd sysfs(::open("/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!sysfs) return LastFailure("open(/sys)");
+  return TapSysfs(std::move(sysfs), false);
+}
+
+Result<dev_t> TapSysfs::NumberOf(const std::string& name, unsigned int index,
+                                 const std::array<uint8_t, 6>& address, bool wait) const {
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos) {
     return Failure{EINVAL, "open(/sys/class/net)"};
   }
-  Result<Fd> mounted = MountSysfs();
-  const bool own = static_cast<bool>(mounted);
-  // Anything else, such as no descriptor left, would only be hidden by another namespace's /sys.
-  if (!own && !IsRefusal(mounted.failure.error)) return mounted.failure;
-  Fd sysfs = std::move(mounted.value);
-  if (!own) sysfs.Reset(::open("/sys", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!sysfs) return LastFailure("open(/sys)");
-
   const std::string path = "class/net/" + name;
   const std::string syscall = "open(/sys/" + path + ")";
   for (int attempt = 0;; ++attempt) {
     // O_PATH suffices to go on from, and pins the link: a rename does not lead to another one halfway.
-    const Fd link(::openat(sysfs.get(), path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const Fd link(::openat(root_.get(), path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!link) return LastFailure(syscall);
     std::string line;
     if (!ReadLine(link, "ifindex", &line)) return LastFailure(syscall);
     if (line != std::to_string(index)) return Failure{ENODEV, syscall};
     // Another namespace's /sys may have a link of the same name and index, hardly of the same address.
-    if (!own && (!ReadLine(link, "address", &line) || line != FormatAddress(address)))
+    if (!own_ && (!ReadLine(link, "address", &line) || line != FormatAddress(address)))
       return Failure{ENODEV, syscall};
     const dev_t number = ReadNumber(link, index);
     if (number != 0) return number;
-    if (attempt == kAttempts)
+    if (!wait || attempt == kAttempts)
       return Failure{ENXIO, "open(/sys/" + path + "/tap" + std::to_string(index) + ")"};
     ::poll(nullptr, 0, kAttemptMs);
   }

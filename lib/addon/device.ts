@@ -82,3 +82,24 @@ export type TunIoctl =
   | 'TUNSETFILTEREBPF'
   | 'TUNDETACHFILTER'
   | 'TUNGETFEATURES'
+
+/** Links of one namespace whose holders are asked for. */
+export interface HolderQuery {
+  /** TUNs and TAPs. */
+  names: string[]
+  macvtaps: { name: string; index: number; address: Uint8Array }[]
+  /** Descriptors of this process that do not count. */
+  excluded: number[]
+}
+
+export interface HolderScan {
+  processes: { pid: number; command: string }[]
+  /** Pairs: which link (position among the names, and behind them the macvtaps), which of the processes. */
+  holdings: Uint32Array
+  /** Macvtaps (by the same positions) whose device number is not to be had, so that nobody is known to hold them. */
+  unknown: Uint32Array
+  /** Descriptors of whatever kind that wait in messages for somebody to receive them (SCM_RIGHTS; 0 before Linux 5.10). */
+  inFlight: number
+  /** Some process could not be looked at. */
+  incomplete: boolean
+}

@@ -10,10 +10,18 @@ import type { BatchResult, NetlinkSocket } from '../netlink/socket.js'
 import { type NetnsRef, type OpenNetns, openNetns } from '../netns.js'
 import { RTM } from '../rtnetlink/verbs.js'
 import { giveBridgeAddress, lastingMtu } from './bridge-defaults.js'
-import { type Ipv6Off, ipv6OfPeer, Masters } from './ipv6.js'
+import { Ipv6Defaults, type Ipv6Off, ipv6OfPeer, isIpv6OffByDefault } from './ipv6.js'
 import { Link, type LinkRef } from './link.js'
 import type { ChangeLink, ChangeOptions, CreateLink, VethPeer } from './link-options.js'
-import { afterCreation, altnamesRequest, changeRequest, createRequest, type ResolvedOptions } from './link-requests.js'
+import {
+  afterCreation,
+  altnamesRequest,
+  changeRequest,
+  createRequest,
+  getRequest,
+  type ResolvedOptions
+} from './link-requests.js'
+import { withOwner } from './owner.js'
 import { namesIn, References } from './references.js'
 
 /** Links per exchange: the next is encoded while the kernel makes these, and the event loop turns in between. */
@@ -47,7 +55,7 @@ export interface CreationContext {
   removeAll(indexes: number[]): Promise<PromiseSettledResult<void>[]>
   /** Whether the socket speaks to the process's own namespace. */
   ownNetns: boolean
-  explain(error: unknown, options: ResolvedOptions): Promise<unknown>
+  explain(error: unknown, options: ResolvedOptions, index?: number): Promise<unknown>
   /** Throws if the link does not have what the request asked for. */
   verify(request: Request, link: Link): void
 }
@@ -59,9 +67,29 @@ interface Prepared {
   given: CreateLink
   resolved: ResolvedOptions
   request: Request
+  /** Asks for the link right behind its creation, where that does not tell all. */
+  look: Request | undefined
   /** Namespaces that the request names; open until the link is finished. */
   netns: OpenNetns | undefined
   peerNetns: OpenNetns | undefined
+}
+
+/** A request that a link takes after its creation. */
+interface Step {
+  request: Request
+  /** What it sets. */
+  options: ResolvedOptions
+  /** Whether it is about the other end of a pair. */
+  ofPeer: boolean
+  index: number
+}
+
+/** A link that was made. Its last step asks for it as it is then. */
+interface Unfinished {
+  created: Link
+  steps: Step[]
+  /** Ends that lose their IPv6 before that. */
+  withoutIpv6: { index: number; why: Ipv6Off }[]
 }
 
 export interface CreationOptions {
@@ -97,7 +125,10 @@ export async function createLinks(
   options: CreationOptions
 ): Promise<Settled[]> {
   const references = new References(name => context.links.indexOf(name))
-  const masters = new Masters(ref => context.links.get(ref))
+  const ipv6 = new Ipv6Defaults(
+    ref => context.links.get(ref),
+    () => isIpv6OffByDefault(context.socket, context.ownNetns)
+  )
   const results: Promise<Settled[]>[] = []
   const turns = new Turns()
   const total = Array.isArray(all) ? all.length : undefined
@@ -123,8 +154,8 @@ export async function createLinks(
     } else {
       const refused = chunk.map(refusal)
       const encodable = chunk.filter((_, at) => refused[at] === undefined)
-      await Promise.all([references.load(encodable), masters.load(encodable)])
-      results.push(createChunk(context, chunk, refused, { references, masters }, turns, options).then(finished))
+      await Promise.all([references.load(encodable), ipv6.load(encodable)])
+      results.push(createChunk(context, chunk, refused, { references, ipv6 }, turns, options).then(finished))
     }
   }
   const settled = (await Promise.all(results)).flat()
@@ -205,17 +236,31 @@ async function createChunk(
   const items = chunk.map((given, at) => (refused[at] ? { reason: refused[at] } : prepare(given, known)))
   const ready = items.filter(isPrepared)
   try {
-    const answers = await context.socket.batch(ready.map(item => item.request))
+    const requests = ready.flatMap(({ request, look }) => (look ? [request, look] : [request]))
+    const answers = await context.socket.batch(requests)
     await turns.next()
+    const settled: (Settled | Promise<Settled>)[] = []
+    const unfinished: Unfinished[] = []
+    const together: number[] = []
     let answered = 0
-    let unfinished = false
-    const settled = items.map(item => {
-      if (!isPrepared(item)) return { status: 'rejected', reason: item.reason } as const
-      const result = settle(context, item, answers[answered++] as BatchResult, options)
-      unfinished ||= result instanceof Promise
-      return result
-    })
-    return unfinished ? await Promise.all(settled) : (settled as Settled[])
+    for (const [at, item] of items.entries()) {
+      if (!isPrepared(item)) {
+        settled[at] = { status: 'rejected', reason: item.reason }
+        continue
+      }
+      const answer = answers[answered++] as BatchResult
+      const look = item.look && answers[answered++]
+      const result = settle(context, item, answer, look, options)
+      if ('steps' in result) {
+        unfinished.push(result)
+        together.push(at)
+      } else settled[at] = result
+    }
+    if (unfinished.length > 0) {
+      const finished = await finishTogether(context, unfinished, options)
+      for (const [nth, at] of together.entries()) settled[at] = finished[nth] as Settled
+    }
+    return settled.some(result => result instanceof Promise) ? await Promise.all(settled) : (settled as Settled[])
   } catch (reason) {
     return items.map(item => ({ status: 'rejected', reason: isPrepared(item) ? reason : item.reason }))
   } finally {
@@ -266,16 +311,16 @@ function checkPeerSteps(peer: VethPeer): void {
 /** What was looked up for the links that are to be made. */
 interface Known {
   references: References
-  masters: Masters
+  ipv6: Ipv6Defaults
 }
 
-function prepare(given: CreateLink, { references, masters }: Known): Prepared | { reason: unknown } {
+function prepare(given: CreateLink, { references, ipv6 }: Known): Prepared | { reason: unknown } {
   let netns: OpenNetns | undefined
   let peerNetns: OpenNetns | undefined
   try {
     const resolved = references.resolve(given)
     const { peer } = given as { peer?: VethPeer }
-    resolved['ipv6'] = masters.ipv6Of(given)
+    resolved['ipv6'] = ipv6.ipv6Of(given)
     giveBridgeAddress(resolved)
     checkSteps(afterCreation(resolved), given.altnames)
     if (peer) checkPeerSteps(peer)
@@ -292,7 +337,8 @@ function prepare(given: CreateLink, { references, masters }: Known): Prepared | 
     const nameless = resolved.name === undefined || resolved.name.includes('%')
     // The kernel gives a peer its ifindex only beside one of the link.
     if ((!echo && nameless) || peer?.index !== undefined) resolved.index ??= randomIndex()
-    return { given, resolved, request: createRequest(resolved, echo), netns, peerNetns }
+    const request = createRequest(resolved, echo)
+    return { given, resolved, request, look: lookBehind(given, resolved, echo, nameless), netns, peerNetns }
   } catch (reason) {
     netns?.close()
     peerNetns?.close()
@@ -300,32 +346,175 @@ function prepare(given: CreateLink, { references, masters }: Known): Prepared | 
   }
 }
 
-/** A result at once where the link is finished, which is the rule; else what finishes it. */
+/** What tells the rest where nothing else is to be done. It may find another link: the creation may fail. */
+function lookBehind(
+  given: CreateLink,
+  resolved: ResolvedOptions,
+  echo: boolean,
+  nameless: boolean
+): Request | undefined {
+  const { index, name } = resolved
+  if (given.netns !== undefined || (nameless && index === undefined)) return undefined
+  // The kernel answers before the link has its master. Where there are steps to take, it is asked behind them.
+  const unanswered = !echo || (resolved.master && !changesAfter(given, resolved))
+  return unanswered ? getRequest(index ?? (name as string), false) : undefined
+}
+
+/** A result at once where the link is finished, which is the rule; else what it takes, or what finishes it. */
 function settle(
   context: CreationContext,
   item: Prepared,
   answer: BatchResult,
+  look: BatchResult | undefined,
   options: CreationOptions
-): Settled | Promise<Settled> {
+): Settled | Promise<Settled> | Unfinished {
   if (answer.error !== undefined) {
     return context.explain(answer.error, item.resolved).then(reason => ({ status: 'rejected', reason }))
   }
-  const [first] = answer.replies
-  const echoed = first && isNewLink(first) ? first : answer.replies.find(isNewLink)
+  const echoed = linkIn(answer)
+  const seen = look && linkIn(look)
+  const created = echoed ?? seen
   const unwanted = options.undo && options.cancel.givenUp !== undefined
-  if (echoed && !unwanted && !stepsAfter(item) && !wantsVerification(item.request, options.verify)) {
-    return { status: 'fulfilled', value: new Link(echoed) }
+  if (created && !unwanted && !wantsVerification(item.request, options.verify)) {
+    if (!stepsAfter(item)) return { status: 'fulfilled', value: created }
+    const changes = changesAfter(item.given, item.resolved)
+    if (!changes && seen?.index === created.index) return { status: 'fulfilled', value: seen }
+    const unfinished = stepsHere(item, created, options)
+    if (unfinished) return unfinished
   }
-  return finish(context, item, echoed, options).then(
+  return finish(context, item, created, options).then(
     value => ({ status: 'fulfilled', value }),
     reason => ({ status: 'rejected', reason })
   )
 }
 
+function linkIn({ replies }: BatchResult): Link | undefined {
+  const [first] = replies
+  const reply = first && isNewLink(first) ? first : replies.find(isNewLink)
+  return reply && new Link(reply)
+}
+
+/**
+ * What is left to do where it is requests to the same socket that need no look-up and no look at what became of them:
+ * they go together with those of other links.
+ */
+function stepsHere(
+  { given, resolved, peerNetns }: Prepared,
+  created: Link,
+  options: CreationOptions
+): Unfinished | undefined {
+  if (given.netns !== undefined) return undefined
+  const later = afterCreation(resolved)
+  const steps = requestsFor(created.index, later, given.altnames, false)
+  const withoutIpv6 = ipv6OffIn(later, created.index)
+  const { peer } = given as { peer?: VethPeer }
+  const peerLater = peer && peerAfterCreation(peer)
+  if (peerLater) {
+    const { link, linkNetnsid } = created
+    if (peerNetns || peer.master !== undefined || peer.port || link === undefined || linkNetnsid !== undefined) {
+      return undefined
+    }
+    steps.push(...requestsFor(link, peerLater as ResolvedOptions, peer.altnames, true))
+    withoutIpv6.push(...ipv6OffIn(peerLater as ResolvedOptions, link))
+  }
+  if (steps.some(({ request }) => wantsVerification(request, options.verify))) return undefined
+  const { index } = created
+  const look = { request: getRequest(index, false), options: {}, ofPeer: false, index }
+  return { created, steps: [...steps, look], withoutIpv6 }
+}
+
+function ipv6OffIn(later: ResolvedOptions | undefined, index: number): Unfinished['withoutIpv6'] {
+  const why = later?.['ipv6'] as Ipv6Off | undefined
+  return why === undefined ? [] : [{ index, why }]
+}
+
+function requestsFor(
+  index: number,
+  later: ResolvedOptions | undefined,
+  altnames: string[] | undefined,
+  ofPeer: boolean
+): Step[] {
+  const changes = later ? changesInOrder(later) : []
+  const steps = changes.map(options => ({ request: changeRequest(index, options), options, ofPeer, index }))
+  if (altnames?.length) {
+    steps.push({ request: altnamesRequest('RTM_NEWLINKPROP', index, altnames), options: {}, ofPeer, index })
+  }
+  return steps
+}
+
+/** Takes the steps of many links in one exchange. Links that one of them fails for are removed. Never rejects. */
+async function finishTogether(
+  context: CreationContext,
+  unfinished: Unfinished[],
+  { cancel, undo }: CreationOptions
+): Promise<Settled[]> {
+  const unchanged = await switchIpv6Off(context, unfinished)
+  const ready = unfinished.filter(item => !unchanged.has(item))
+  const answers = ready.length > 0 ? await takeTogether(context, ready, cancel) : []
+  const givenUp = undo ? cancel.givenUp : undefined
+  let answered = 0
+  const results = unfinished.map(async (item): Promise<Settled> => {
+    const { created, steps } = item
+    if (unchanged.has(item)) return { status: 'rejected', reason: unchanged.get(item) }
+    const own = answers.slice(answered, answered + steps.length)
+    answered += steps.length
+    const failed = own.findIndex(({ error }) => error !== undefined)
+    if (failed >= 0) {
+      const { options, ofPeer, index } = steps[failed] as Step
+      const error = await context.explain(own[failed]?.error, options, index)
+      return { status: 'rejected', reason: ofPeer ? ofThePeer(error) : error }
+    }
+    if (givenUp) return { status: 'rejected', reason: givenUp.reason }
+    return { status: 'fulfilled', value: linkIn(own.at(-1) as BatchResult) ?? created }
+  })
+  const settled = await Promise.all(results)
+  const unwanted = unfinished.filter((_, at) => settled[at]?.status === 'rejected')
+  await removeTogether(
+    context,
+    unwanted.map(({ created }) => created.index)
+  )
+  return settled
+}
+
+/** Those that it fails for, and why. All of one turn are switched off together. */
+async function switchIpv6Off(context: CreationContext, unfinished: Unfinished[]): Promise<Map<Unfinished, unknown>> {
+  const failed = new Map<Unfinished, unknown>()
+  const off = (item: Unfinished) => item.withoutIpv6.map(({ index, why }) => context.links.withoutIpv6(index, why))
+  const each = unfinished.map(item => Promise.all(off(item)).catch(error => failed.set(item, error)))
+  await Promise.all(each)
+  return failed
+}
+
+async function takeTogether(
+  context: CreationContext,
+  unfinished: Unfinished[],
+  cancel: Cancellation
+): Promise<BatchResult[]> {
+  const requests = unfinished.flatMap(({ steps }) => steps.map(({ request }) => request))
+  try {
+    cancel.throwIfGivenUp()
+    return await context.socket.batch(requests)
+  } catch (error) {
+    return requests.map(() => ({ replies: [], error }))
+  }
+}
+
+async function removeTogether(context: CreationContext, indexes: number[]): Promise<void> {
+  if (indexes.length > 1 && !context.socket.closed) {
+    try {
+      await context.removeAll(indexes)
+      return
+    } catch {
+      // One by one, then.
+    }
+  }
+  for (const index of indexes) await remove(context, context.links, index)
+}
+
 async function finish(
   context: CreationContext,
   item: Prepared,
-  echoed: Message | undefined,
+  seen: Link | undefined,
   options: CreationOptions
 ): Promise<Link> {
   const { resolved, netns } = item
@@ -333,7 +522,7 @@ async function finish(
   const other = netns && (await context.open({ fd: netns.fd }))
   try {
     const links = other?.links ?? context.links
-    const created = echoed ? new Link(echoed) : await links.get(resolved.index ?? (resolved.name as string))
+    const created = seen ?? (await links.get(resolved.index ?? (resolved.name as string)))
     try {
       if (options.undo || stepsAfter(item)) options.cancel.throwIfGivenUp()
       const link = await takeSteps(context, links, item, created, options)
@@ -363,16 +552,16 @@ async function remove(context: CreationContext, links: LinkVerbs, index: number)
 }
 
 /** What could not go along with the creation. */
-function stepsAfter(item: Prepared): boolean {
-  const { given, resolved } = item
+function stepsAfter({ given, resolved }: Prepared): boolean {
+  // The kernel answers before the link has its master: it is asked for again.
+  return Boolean(resolved.master) || changesAfter(given, resolved)
+}
+
+/** What is to be changed then. */
+function changesAfter(given: CreateLink, resolved: ResolvedOptions): boolean {
   const { peer } = given as { peer?: VethPeer }
   return Boolean(
-    // The kernel answers before the link has its master: it is asked for again.
-    resolved.master ||
-      afterCreation(resolved) ||
-      given.altnames?.length ||
-      masterThere(given) ||
-      (peer && peerAfterCreation(peer))
+    afterCreation(resolved) || given.altnames?.length || masterThere(given) || (peer && peerAfterCreation(peer))
   )
 }
 
@@ -398,20 +587,28 @@ async function takeSteps(
   return links.get(created.index)
 }
 
-/** Sets what was left. Older kernels bring a link up before they look at `afSpec`: the way up is a step of its own then. */
+/**
+ * The changes that are messages; IPv6 is switched off before them. Older kernels bring a link up before they look at
+ * `afSpec`: the way up is a step of its own then.
+ */
+function changesInOrder(later: ResolvedOptions): ResolvedOptions[] {
+  const { up, ipv6: _, ...rest } = later
+  const separate = later['afSpec'] !== undefined && up !== undefined
+  const steps = separate ? [rest, { up }] : [{ ...rest, up }]
+  const isChange = (step: ResolvedOptions) => Object.values(step).some(value => value !== undefined)
+  return [...(lastingMtu(rest['mtu']) as ResolvedOptions[]), ...steps].filter(isChange)
+}
+
+/** Sets what was left. */
 async function configure(
   links: LinkVerbs,
   index: number,
   later: ChangeLink,
   verify: boolean | undefined
 ): Promise<void> {
-  const { up, ipv6, ...rest } = later as ChangeLink & { ipv6?: Ipv6Off }
+  const { ipv6 } = later as { ipv6?: Ipv6Off }
   if (ipv6 !== undefined) await links.withoutIpv6(index, ipv6)
-  const separate = later.afSpec !== undefined && up !== undefined
-  const steps = separate ? [rest as ChangeLink, { up }] : [{ ...rest, up } as ChangeLink]
-  for (const step of [...lastingMtu(rest.mtu), ...steps]) {
-    if (Object.values(step).some(value => value !== undefined)) await links.set(index, step, { verify })
-  }
+  for (const step of changesInOrder(later as ResolvedOptions)) await links.set(index, step as ChangeLink, { verify })
 }
 
 /** A master in another namespace has its name and ifindex there. */
@@ -422,7 +619,7 @@ function masterThere(given: CreateLink): LinkRef | undefined {
 /** What of a veth's peer has to wait until the pair exists. */
 function peerAfterCreation(peer: VethPeer): ChangeLink | undefined {
   const { up, master, altnames } = peer
-  const later = afterCreation({ ...(peer as ResolvedOptions), ipv6: ipv6OfPeer(peer) })
+  const later = afterCreation({ ...(withOwner(peer) as ResolvedOptions), ipv6: ipv6OfPeer(peer) })
   if (up === undefined && master === undefined && !later && !altnames?.length) return undefined
   return { ...(later as ChangeLink | undefined), up, master }
 }
@@ -444,10 +641,15 @@ async function finishPeer(
     await configure(there, index, rest as ChangeLink, verify)
     if (peer.altnames?.length) await there.addAltnames(index, peer.altnames)
   } catch (error) {
-    throw error instanceof LinkwrightError && error.path ? amend(error, { path: `peer.${error.path}` }) : error
+    throw ofThePeer(error)
   } finally {
     other?.close()
   }
+}
+
+/** The same error with the path of the option that the caller gave. */
+function ofThePeer(error: unknown): unknown {
+  return error instanceof LinkwrightError && error.path ? amend(error, { path: `peer.${error.path}` }) : error
 }
 
 export function wantsVerification(request: Request, verify: boolean | undefined): boolean {

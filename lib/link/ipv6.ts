@@ -21,22 +21,34 @@ interface Options {
 /** Off because it was asked for, because it is a guest's port, or if the link proves to be the port of a bridge. */
 export type Ipv6Off = 'asked' | 'guest' | 'port'
 
-/** Looks at each master once: ports of a VRF have to keep their IPv6. */
-export class Masters {
+/** What decides about the IPv6 of new links: looked at once for many of them. */
+export class Ipv6Defaults {
   readonly #get: (ref: LinkRef) => Promise<Link>
+  readonly #isOff: () => Promise<boolean>
+  /** Whether each master is a bridge: ports of a VRF have to keep their IPv6. */
   readonly #bridges = new Map<string | number, boolean>()
+  #off: Promise<boolean> | undefined
+  #isOffAnyway = false
 
-  constructor(get: (ref: LinkRef) => Promise<Link>) {
+  /** @param isOff whether the namespace gives no new link IPv6 */
+  constructor(get: (ref: LinkRef) => Promise<Link>, isOff: () => Promise<boolean>) {
     this.#get = get
+    this.#isOff = isOff
   }
 
   async load(all: Iterable<Options>): Promise<void> {
     const wanted = new Set<string | number>()
-    for (const { ipv6, master, netns } of all) {
+    let concerned = false
+    for (const { ipv6, kind, master, netns } of all) {
+      if (ipv6 === true || netns !== undefined) continue
+      concerned ||= ipv6 === false || kind === 'macvtap' || Boolean(master)
       const ref = typeof master === 'object' ? master?.index : master
-      if (ipv6 === undefined && netns === undefined && ref && !this.#bridges.has(ref)) wanted.add(ref)
+      if (ipv6 === undefined && kind !== 'macvtap' && ref && !this.#bridges.has(ref)) wanted.add(ref)
     }
-    if (wanted.size === 0) return
+    if (!concerned) return
+    this.#off ??= this.#isOff()
+    this.#isOffAnyway = await this.#off
+    if (this.#isOffAnyway || wanted.size === 0) return
     const look = async (ref: string | number) => this.#bridges.set(ref, (await this.#get(ref)).kind === 'bridge')
     // One that is not there is refused when it is used.
     await Promise.allSettled([...wanted].map(look))
@@ -45,7 +57,9 @@ export class Masters {
   /** Whether and why a link that is to be made gets no IPv6. */
   ipv6Of(options: Options): Ipv6Off | undefined {
     const { kind, master, netns } = options
-    if (checked(options) || (kind !== 'macvtap' && !master)) return asked(options)
+    const given = checked(options)
+    if (this.#isOffAnyway && netns === undefined) return undefined
+    if (given || (kind !== 'macvtap' && !master)) return asked(options)
     if (kind === 'macvtap') return 'guest'
     if (netns !== undefined) return 'port'
     return this.#bridges.get(typeof master === 'object' ? (master?.index ?? 0) : (master as string | number))
@@ -98,6 +112,18 @@ export class Ipv6Switch {
       return addon().disableIpv6(this.#ownNetns ? null : this.#socket.native, indexes)
     })
     return { indexes, errors }
+  }
+}
+
+/** Whether the namespace of a socket gives no new link IPv6. */
+export async function isIpv6OffByDefault(socket: NetlinkSocket, ownNetns: boolean): Promise<boolean> {
+  const there = ownNetns ? undefined : await addon().openNetns(socket.native)
+  try {
+    return (await addon().readSysctl(there?.fds[0] ?? -1, 'ipv6/conf/default/disable_ipv6')).trim() === '1'
+  } catch {
+    return false
+  } finally {
+    await there?.close()
   }
 }
 

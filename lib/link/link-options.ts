@@ -72,7 +72,8 @@ export interface LinkSettings
   netns?: NetnsRef | undefined
   /**
    * Whose the link is, for whoever starts after a crash: up to 64 letters, digits, dots, hyphens and underscores. The
-   * kernel keeps it, as the group and the alias; an `alias` given beside it follows the owner there.
+   * kernel keeps it, as the group and the alias; an `alias` given beside it follows the owner there. An alias that is set
+   * later without the owner takes the tag away.
    */
   owner?: string | undefined
 }
@@ -101,7 +102,7 @@ interface CreateCommon extends LinkSettings, Pick<LinkAttributes, 'numTxQueues' 
   ipv6?: boolean | undefined
 }
 
-/** The other end of a veth pair. */
+/** The other end of a veth pair. It has an owner of its own, or none: then it goes with the pair. */
 export interface VethPeer extends Omit<CreateCommon, 'netns'> {
   /** Where the peer lives; created there, not moved. */
   netns?: NetnsRef | undefined

@@ -81,7 +81,7 @@ export function createRequest(options: ResolvedOptions, echo: boolean): Request 
 }
 
 /**
- * What must wait until the link exists, if anything: a second change, and "up" with it.
+ * What must wait until the link exists, if anything: a second change, and "up" with it where it shall see it.
  *
  * A macvlan or macvtap in mode passthru has the MAC address of its lower device: the kernel ignores an address that is
  * given at creation. Set afterwards, it becomes the address of the lower device as well; the kernel puts the old one
@@ -94,7 +94,10 @@ export function afterCreation(options: ResolvedOptions): ResolvedOptions | undef
     later ??= {}
     later[key] = options[key]
   }
-  if (later && options['up'] !== undefined) later['up'] = options['up']
+  // A link comes up configured; an alias says nothing that would matter to it.
+  if (later && options['up'] !== undefined && Object.keys(later).some(key => key !== 'alias')) {
+    later['up'] = options['up']
+  }
   return later
 }
 
@@ -123,7 +126,7 @@ function creationAttributes(
   const later = afterCreation(options)
   if (later) for (const key of Object.keys(later)) delete value[key]
   // A veth's peer is opened before it is paired, so it cannot be born up (ENOTCONN); ports come up configured.
-  if (peer || later) delete flags['up']
+  if (peer || later?.['up'] !== undefined) delete flags['up']
   const { mask } = linkMessage.header.fields.flags.toMask(flags)
   if (mask) {
     value['flags'] = flags

@@ -12,6 +12,7 @@ import { RTM } from '../rtnetlink/verbs.js'
 import { type CounterOptions, LinkCounters } from './counters.js'
 import { createLinks, type LinkSource, type OpenLinks, wantsVerification } from './creation.js'
 import { diagnose } from './diagnosis.js'
+import { holdersOfLinks, type LinkHolders } from './holders.js'
 import { type Ipv6Off, Ipv6Switch, isRefusal } from './ipv6.js'
 import { Link, type LinkOfKind, type LinkRef } from './link.js'
 import type { BridgePortSettings, ChangeLink, ChangeOptions, CreateLink } from './link-options.js'
@@ -25,6 +26,8 @@ import {
   type ResolvedOptions,
   reference
 } from './link-requests.js'
+import { keeping, type RemovedOwned, type RemoveOwnedOptions, removeOwnedOf } from './owned.js'
+import { checkOwner, isOwnedBy } from './owner.js'
 import { namesIn, plainRef, References } from './references.js'
 import { removeLinks } from './removal.js'
 import { type WaitOptions, waitForLink } from './wait.js'
@@ -59,6 +62,13 @@ const COUNTER_KEYS: ReadonlySet<string> = new Set<keyof CounterOptions>(['kind',
 
 const DELETE_MANY_KEYS: ReadonlySet<string> = new Set<keyof DeleteManyOptions>([
   'ifExists',
+  'onProgress',
+  'signal',
+  'timeout'
+])
+
+const REMOVE_OWNED_KEYS: ReadonlySet<string> = new Set<keyof RemoveOwnedOptions>([
+  'keep',
   'onProgress',
   'signal',
   'timeout'
@@ -277,6 +287,57 @@ export class Links {
     return await removeLinks(this.#socket, targets, { ifExists, onProgress, cancel: new Cancellation(options) })
   }
 
+  /** What is tagged as an owner's; of a pair of which only one end is, that end. */
+  async listOwned(owner: string, options: ListOptions = {}): Promise<Link[]> {
+    checkOwner(owner)
+    return (await this.list(options)).filter(link => isOwnedBy(link, owner))
+  }
+
+  /**
+   * Removes what is an owner's in this namespace, as {@link deleteMany} does: for the start of a program whose last run
+   * was killed, while guests of that run live on. What stays, each with its reason:
+   *
+   * - what `keep` names;
+   * - TUNs, TAPs and macvtaps that some process (this one as well) has open, or may have: a descriptor in a message that
+   *   nobody has received, a process that may not be looked at;
+   * - what these need, however far down: the lower device, the other end of a pair, the master, and of a master that is
+   *   needed the other ports, but for TAPs that nobody has open, since one of them is its way out;
+   * - what another's link stands on.
+   *
+   * Not seen are links of other namespaces on top of those here, and processes of an outer pid namespace. A veth's peer
+   * without an owner of its own goes with the pair.
+   *
+   * @returns what was removed, what was kept and why, and what the kernel refused to remove, with the error
+   */
+  async removeOwned(owner: string, options: RemoveOwnedOptions = {}): Promise<RemovedOwned> {
+    checkOwner(owner)
+    checkKeys(options, REMOVE_OWNED_KEYS)
+    checkProgress(options.onProgress)
+    const keep = keeping(options.keep)
+    const cancel = new Cancellation(options)
+    const { onProgress, signal, timeout } = options
+    const all = await this.list({ signal, timeout })
+    return await removeOwnedOf(all, {
+      socket: this.#socket,
+      netns: this.#netns,
+      owner,
+      keep,
+      cancel,
+      onProgress
+    })
+  }
+
+  /**
+   * Which processes have TUNs, TAPs and macvtaps open, in the order given: one look at all descriptors of the system.
+   * Links of other kinds have no descriptors.
+   *
+   * @throws LinkwrightError `ENODEV` for a link that does not exist
+   */
+  async holders(refs: Iterable<LinkRef>, options: CallOptions = {}): Promise<LinkHolders[]> {
+    const links = await Promise.all([...refs].map(ref => this.get(ref, options)))
+    return (await holdersOfLinks(this.#socket, this.#netns, links)).found
+  }
+
   /**
    * Waits until `condition` holds for a link, which may not exist yet or no longer (`undefined`). Resolves with the link
    * as it was then. Driven by the kernel's announcements.
@@ -316,7 +377,7 @@ export class Links {
       open: this.#open,
       removeAll: (indexes: number[]) => this.deleteMany(indexes, { ifExists: true }),
       ownNetns: this.#netns === undefined,
-      explain: (error: unknown, resolved: ResolvedOptions) => this.#explain(error, resolved),
+      explain: (error: unknown, resolved: ResolvedOptions, index?: number) => this.#explain(error, resolved, index),
       verify: assertApplied
     }
     const { verify, onError, onProgress } = options

@@ -26,14 +26,29 @@ export function checkOwner(owner: unknown, path = 'owner'): asserts owner is str
   }
 }
 
+/** The last that was asked for: thousands of links are compared with the same. */
+let last = { owner: '', group: 0 }
+
 /** The group of an owner's links. */
 export function ownerGroup(owner: string): number {
-  return GROUP_FROM + (createHash('sha256').update(owner).digest().readUInt32BE(0) % GROUPS)
+  if (last.owner !== owner) {
+    last = { owner, group: GROUP_FROM + (createHash('sha256').update(owner).digest().readUInt32BE(0) % GROUPS) }
+  }
+  return last.group
 }
 
 /** The owner in the words of an alias, before what the alias says otherwise. */
 export function ownerAlias(owner: string, alias?: string): string {
   return alias ? `${PREFIX}${owner} ${alias}` : `${PREFIX}${owner}`
+}
+
+/** What stands in an alias for the owner where only the group is known: no name can look like it. */
+export function groupAlias(group: number): string {
+  return `${PREFIX}#${group.toString(16)}`
+}
+
+export function isOwnerGroup(group: number): boolean {
+  return group >= GROUP_FROM && group < GROUP_FROM + GROUPS
 }
 
 /** Who the alias says a link belongs to. */
@@ -45,7 +60,9 @@ export function ownerOf({ alias }: Tagged): string | undefined {
 
 /** Whether a link is somebody's; also one whose maker was killed before it could set the alias. */
 export function isOwnedBy(link: Tagged, owner: string): boolean {
-  return link.alias ? ownerOf(link) === owner : link.group === ownerGroup(owner)
+  const { alias } = link
+  if (!alias) return link.group === ownerGroup(owner)
+  return ownerOf({ alias }) === owner || alias === groupAlias(ownerGroup(owner))
 }
 
 /** Options with the owner made into the attributes that the kernel keeps. */
@@ -54,5 +71,7 @@ export function withOwner<T extends object>(options: T): Omit<T, 'owner'> & Tagg
   if (owner === undefined) return others as Omit<T, 'owner'>
   checkOwner(owner)
   if (others.group !== undefined) throw invalidArgument('group', 'nothing beside owner, which takes it', others.group)
-  return { ...others, group: ownerGroup(owner), alias: ownerAlias(owner, others.alias) } as Omit<T, 'owner'> & Tagged
+  const { alias } = others
+  if (alias !== undefined && typeof alias !== 'string') throw invalidArgument('alias', 'a string', alias)
+  return { ...others, group: ownerGroup(owner), alias: ownerAlias(owner, alias) } as Omit<T, 'owner'> & Tagged
 }

@@ -1,4 +1,5 @@
 /** Links that options refer to by name, as the ifindexes that the kernel wants. */
+import { prefixPath } from '../codec/codec.js'
 import { invalidArgument } from '../errors.js'
 import type { NetnsRef } from '../netns.js'
 import type { LinkRef } from './link.js'
@@ -75,7 +76,11 @@ export class References {
     if (peer !== undefined) {
       // The peer's master is of its own namespace, and set there.
       const { master: _master, port: _port, ...own } = peer
-      resolved.peer = this.resolve(own)
+      try {
+        resolved.peer = this.resolve(own)
+      } catch (error) {
+        throw prefixPath(error, 'peer')
+      }
     }
     return resolved
   }

@@ -13,6 +13,7 @@ import type { BatchResult, NetlinkSocket } from '../netlink/socket.js'
 import { RTM } from '../rtnetlink/verbs.js'
 import { Link } from './link.js'
 import { changeRequest, deleteGroupRequest, deleteRequest, getRequest, listRequest } from './link-requests.js'
+import { groupAlias, isOwnerGroup } from './owner.js'
 
 /** Links removed by one message. The kernel does nothing else to links meanwhile (RTNL), for some 0.3 s. */
 const TOGETHER = 1024
@@ -28,10 +29,15 @@ const GROUP_TO = 0x7fff_0000
 /** Choices of groups until nobody is in them. */
 const ATTEMPTS = 3
 
+/** Whether a group is one of those that links are removed by: several, from a random one on. */
+export function isRemovalGroup(group: number): boolean {
+  return group >= GROUP_FROM && group <= 0x7fff_ffff
+}
+
 export interface RemovalOptions {
   ifExists: boolean
-  /** Whether the link that a reference leads to is still the one that was meant. */
-  isMeant?: (link: Link, at: number) => boolean
+  /** Whether a link with an ifindex of the list is one that was meant; looked at until it is removed. */
+  isMeant?: ((link: Link) => boolean) | undefined
   cancel: Cancellation
   onProgress: ((done: number, total: number) => void) | undefined
 }
@@ -45,6 +51,8 @@ interface Member {
   readonly kind: string | undefined
   readonly address: string | undefined
   readonly groupBefore: number
+  /** What says the owner while the group cannot, for a link without an alias: should we be killed, it is found by that. */
+  readonly tag: string | undefined
   result?: Settled
 }
 
@@ -87,10 +95,11 @@ class Removal {
       const reply = answer.replies.find(({ type }) => type === RTM.RTM_NEWLINK)
       if (!reply) return { error: gone(refs[at] as string | number) }
       const link = new Link(reply)
-      const { kind, address, group } = link
-      if (this.#options.isMeant?.(link, at) === false) return { error: another({ link }) }
+      const { kind, address, group = 0, alias } = link
+      if (this.#options.isMeant?.(link) === false) return { error: another(link) }
+      const tag = !alias && isOwnerGroup(group) ? groupAlias(group) : undefined
       // A bridge that was given no address has that of one of its ports, which are removed before it.
-      return { link, kind, address: kind === 'bridge' ? undefined : address, groupBefore: group ?? 0 }
+      return { link, kind, address: kind === 'bridge' ? undefined : address, groupBefore: group, tag }
     })
   }
 
@@ -125,7 +134,7 @@ class Removal {
   async #mark(groups: Member[][], base: number): Promise<void> {
     const members = groups.flat()
     const requests = groups.flatMap((group, at) =>
-      group.map(({ link }) => changeRequest(link.index, { group: base + at }))
+      group.map(({ link, tag }) => changeRequest(link.index, { group: base + at, alias: tag }))
     )
     const answers = await this.#exchange(requests)
     for (const [at, { error }] of answers.entries()) if (error !== undefined) this.#settle(members[at], rejected(error))
@@ -148,11 +157,14 @@ class Removal {
       if (!member && within) return true
       if (!member || member.result) continue
       seen.add(link.index)
-      const same = link.kind === member.kind && (member.address ?? link.address) === link.address
+      const same =
+        link.kind === member.kind &&
+        (member.address ?? link.address) === link.address &&
+        this.#options.isMeant?.(link) !== false
       if (!within || !same) changed.push(member)
     }
     await this.#restore(changed)
-    for (const member of changed) this.#settle(member, rejected(another(member)))
+    for (const member of changed) this.#settle(member, rejected(another(member.link)))
     for (const [index, member] of members) if (!seen.has(index)) this.#settle(member, rejected(gone(index)))
     return false
   }
@@ -189,7 +201,11 @@ class Removal {
 
   /** Puts links back into the groups that they were in. */
   async #restore(members: Member[]): Promise<void> {
-    await this.#exchange(members.map(({ link, groupBefore }) => changeRequest(link.index, { group: groupBefore })))
+    await this.#exchange(
+      members.map(({ link, groupBefore, tag }) =>
+        changeRequest(link.index, { group: groupBefore, alias: tag === undefined ? undefined : '' })
+      )
+    )
   }
 
   /** A result for each request, whatever becomes of the socket. */
@@ -225,7 +241,7 @@ function gone(ref: string | number): LinkwrightError {
   return new LinkwrightError(`RTM_DELLINK ${ref}: it is gone`, { code: 'ENODEV', link: ref, syscall: 'RTM_DELLINK' })
 }
 
-function another({ link: { name, index } }: Pick<Member, 'link'>): LinkwrightError {
+function another({ name, index }: Link): LinkwrightError {
   return new LinkwrightError(`RTM_DELLINK ${name}: the link with ifindex ${index} is another one by now`, {
     code: 'ENODEV',
     link: name,

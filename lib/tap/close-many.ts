@@ -56,6 +56,7 @@ async function removeIn(devices: readonly TunDevice[]): Promise<void> {
   const { netns } = (devices[0] as TunDevice).place
   const passing = (await Promise.all(slices(devices, LOOKED_AT).map(some => find(some, netns)))).flat()
   if (passing.length <= FEW) return
+  const names = new Map(passing.map(({ device, name }) => [device.index, name]))
   const net = await Netlink.open({ netns })
   try {
     await removeLinks(
@@ -63,7 +64,7 @@ async function removeIn(devices: readonly TunDevice[]): Promise<void> {
       passing.map(({ device }) => device.index),
       {
         ifExists: true,
-        isMeant: (link, at) => link.name === passing[at]?.name && link.is('tun'),
+        isMeant: link => link.name === names.get(link.index) && link.is('tun'),
         cancel: new Cancellation({}),
         onProgress: undefined
       }

@@ -1,5 +1,5 @@
 /** Why TUNSETIFF failed, found out from the state of the system. */
-import { readdir, readFile, readlink } from 'node:fs/promises'
+import { holdersByName } from '../link/holders.js'
 import type { Link } from '../link/link.js'
 import { Netlink } from '../link/netlink.js'
 import type { NetnsRef } from '../netns.js'
@@ -24,7 +24,7 @@ export async function diagnoseTun(
     const link = opening.name && !opening.name.includes('%') ? await findLink(opening.name, netns) : undefined
     switch (code) {
       case 'EBUSY':
-        return await explainBusy(opening, link)
+        return await explainBusy(opening, link, netns)
       case 'EINVAL':
         return explainInvalid(opening, link)
       case 'EPERM':
@@ -57,11 +57,16 @@ async function findLink(name: string, netns: NetnsRef | undefined): Promise<Link
   }
 }
 
-async function explainBusy(opening: Opening, link: Link | undefined): Promise<string | undefined> {
+async function explainBusy(
+  opening: Opening,
+  link: Link | undefined,
+  netns: NetnsRef | undefined
+): Promise<string | undefined> {
   if (!link) return undefined
   if (!link.is('tun')) return `${opening.name} is ${link.kind ? `a ${link.kind}` : 'a device'}, not a TUN or TAP`
-  const holders = await holdersOf(opening.name)
-  const held = holders.length > 0 ? `, held by ${holders.join(', ')}` : ''
+  const found = await holdersByName(netns, [opening.name]).catch(() => undefined)
+  const processes = (found?.holders.get(opening.name) ?? []).map(({ pid, command }) => `process ${pid} (${command})`)
+  const held = processes.length > 0 ? `, held by ${processes.join(', ')}` : ''
   if (opening.exclusive) return `${opening.name} exists${held}; exclusive: false attaches to a persistent device`
   return `the only queue of ${opening.name} is taken${held}`
 }
@@ -76,27 +81,4 @@ function explainInvalid(opening: Opening, link: Link | undefined): string | unde
   if (link.data.multiQueue && !multi) return `${opening.name} is multi-queue: multiQueue: true is needed to attach`
   if (link.data.multiQueue === false && multi) return `${opening.name} has a single queue: multiQueue must be false`
   return undefined
-}
-
-/** Processes that have a TUN or TAP of this name open: fdinfo says `iff:`. Names repeat across namespaces. */
-export async function holdersOf(name: string): Promise<string[]> {
-  const holders: string[] = []
-  for (const pid of await readdir('/proc')) {
-    if (!/^\d+$/.test(pid)) continue
-    const fds = await readdir(`/proc/${pid}/fd`).catch(() => [])
-    for (const fd of fds) {
-      const target = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '')
-      if (target !== '/dev/net/tun') continue
-      const info = await readFile(`/proc/${pid}/fdinfo/${fd}`, 'utf8').catch(() => '')
-      if (!new RegExp(`^iff:\\s*${escapeRegExp(name)}$`, 'm').test(info)) continue
-      const command = await readFile(`/proc/${pid}/comm`, 'utf8').catch(() => '?')
-      holders.push(`process ${pid} (${command.trim()})`)
-      break
-    }
-  }
-  return holders
-}
-
-function escapeRegExp(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }

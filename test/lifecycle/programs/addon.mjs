@@ -437,6 +437,17 @@ const tests = {
     await assert.rejects(addon.readSysctl(-1, 'ipv6/conf/inside/disable_ipv6'), { code: 'ENOENT' })
     await assert.rejects(addon.readSysctl(-1, '/proc/sys/net/../kernel/hostname'), { code: 'EPERM' })
     await assert.rejects(addon.readSysctl(-1, '/etc/passwd'), { code: 'EPERM' })
+    const missing = { name: 'none', index: 5, address: new Uint8Array(6) }
+    const query = { names: ['none', 'inside'], macvtaps: [missing], excluded: [] }
+    const scan = await addon.findHolders(ns.fds[0], query)
+    assert.deepEqual([[...scan.holdings], [...scan.unknown], scan.inFlight], [[1, 0], [2], 0])
+    assert.equal(scan.processes[0].pid, process.pid)
+    const excluded = tap.descriptors.fds
+    assert.equal((await addon.findHolders(ns.fds[0], { ...query, excluded })).holdings.length, 0)
+    assert.equal((await addon.findHolders(-1, query)).holdings.length, 0)
+    await assert.rejects(addon.findHolders(0, query), { syscall: 'setns' })
+    assert.throws(() => addon.findHolders(-1, { ...query, names: [7] }), { code: 'ERR_INVALID_ARG_TYPE' })
+    assert.throws(() => addon.findHolders(-1, { ...query, macvtaps: [{ ...missing, address: new Uint8Array(5) }] }))
     await assert.rejects(addon.openNetlink(0, 0, 0), { syscall: 'setns' })
     await assert.rejects(addon.openNetlink(0, 9999, 0), { code: 'EBADF' })
     assert.throws(() => addon.openNetlink('0', -1, 0), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' })

@@ -28,17 +28,17 @@ let macvtap: { reason: string | undefined } | undefined
 
 /** Every test of the file needs TAP devices. */
 export function needsTun(): void {
-  beforeEach(context => {
+  beforeEach(({ skip }) => {
     tun ??= { reason: whyNot(PYTHON, '-c', TRY_TUN) }
-    context.skip(tun.reason !== undefined, `no TUN: ${tun.reason}`)
+    skip(tun.reason !== undefined, `no TUN: ${tun.reason}`)
   })
 }
 
 /** Every test of the file needs to open macvtap links. */
 export function needsMacvtap(): void {
-  beforeEach(context => {
+  beforeEach(({ skip }) => {
     macvtap ??= { reason: isInitialRoot() ? whyNot('sh', '-c', TRY_MACVTAP) : 'the nodes belong to root' }
-    context.skip(macvtap.reason !== undefined, `no macvtap: ${macvtap.reason}`)
+    skip(macvtap.reason !== undefined, `no macvtap: ${macvtap.reason}`)
   })
 }
 
