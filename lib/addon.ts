@@ -53,19 +53,28 @@ export interface Addon {
   adoptNetlink(fd: number): NativeNetlinkSocket
   /**
    * Opens a netlink socket for notifications and joins multicast groups; the result is a non-blocking descriptor.
+   *
+   * @param filter a classic BPF program over the datagram: 8 bytes per instruction (`struct sock_filter`); empty for none
+   * @param allNamespaces also those of the namespaces that have an id in this one (NETLINK_LISTEN_ALL_NSID); EPERM
+   * without CAP_NET_BROADCAST
    */
   openNetlinkListener(
     protocol: number,
     netns: number,
     receiveBuffer: number,
-    groups: number[]
+    groups: number[],
+    filter: Uint8Array,
+    allNamespaces: boolean
   ): Promise<NativeDescriptors>
   /**
    * Reads notifications without blocking into `slab` until it has no 64 KiB left or nothing is queued: the bytes written
    * (whole messages from the kernel, back to back), 0 when there is nothing, or a negative errno: -ENOBUFS after a loss,
    * -EMSGSIZE after a truncation.
+   *
+   * @param origins filled with a pair for each datagram: where it ends in the slab, and the id of the namespace that it is
+   * from, -1 for the socket's own; reading stops when it is full
    */
-  readNotifications(fd: number, slab: Uint8Array): number
+  readNotifications(fd: number, slab: Uint8Array, origins: Int32Array | null): number
   /** The namespace that a netlink socket or, with null, the process lives in, as a new descriptor. */
   openNetns(socket: NativeNetlinkSocket | null): Promise<NativeDescriptors>
 

@@ -105,6 +105,22 @@ export { Netlink } from './link/netlink.js'
 export type { KeptLink, RemovedOwned, RemoveOwnedOptions } from './link/owned.js'
 export { type AddRoute, Route, type RouteFilter, type RouteNexthop, type Routes } from './link/routes.js'
 export type { WaitOptions } from './link/wait.js'
+export type {
+  Asked,
+  IndexInterest,
+  LinkInterest,
+  RouteInterest,
+  WatchChange,
+  WatchEvent,
+  WatchedLists,
+  WatchedObject,
+  WatchedObjects,
+  WatchInterest,
+  WatchOptions,
+  WatchResync,
+  WatchSnapshot
+} from './link/watch/events.js'
+export type { Watch } from './link/watch/watch.js'
 export type { Message, Payload } from './netlink/framing.js'
 export type { Protocol } from './netlink/protocol.js'
 export { encodeRequest, type Request } from './netlink/request.js'

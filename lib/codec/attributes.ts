@@ -23,6 +23,11 @@ export interface AttributeOptions {
   readonly optional?: boolean
   /** Comes several times in a row (multi-attr); the value is an array. */
   readonly repeated?: boolean
+  /**
+   * Changes by itself, without word from the kernel (counters, timers, ages): no difference between two states. A number
+   * says which bits of a u32 do.
+   */
+  readonly volatile?: boolean | number
 }
 
 export type AttributeEntry = readonly [id: number, codec: AnyCodec, options?: AttributeOptions]
@@ -374,12 +379,12 @@ function writeUnknown(writer: Writer, given: unknown): void {
   }
 }
 
-interface Choice extends Codec<unknown, unknown> {
+export interface Choice extends Codec<unknown, unknown> {
   readonly selector: string
   pick(value: unknown): AnyCodec
 }
 
-function isChoice(codec: AnyCodec): codec is Choice {
+export function isChoice(codec: AnyCodec): codec is Choice {
   return 'pick' in codec
 }
 

@@ -186,16 +186,19 @@ export function deleteGroupRequest(group: number): Request {
   return linkRequest('RTM_DELLINK', { group }, { link: `group ${group}` })
 }
 
-export function getRequest(ref: string | number, statistics: boolean): Request {
-  return linkRequest('RTM_GETLINK', { ...reference(ref), extMask: { skipStats: !statistics } }, { link: ref })
+export function getRequest(ref: string | number, statistics: boolean, targetNetnsid?: number): Request {
+  const value = { ...reference(ref), targetNetnsid, extMask: { skipStats: !statistics } }
+  return linkRequest('RTM_GETLINK', value, { link: ref })
 }
 
 export function listRequest(filter: {
   kind?: string | undefined
   master?: number | undefined
   statistics?: boolean
+  targetNetnsid?: number | undefined
 }): Request {
   const value = {
+    targetNetnsid: filter.targetNetnsid,
     extMask: { skipStats: !filter.statistics },
     ...(filter.master === undefined ? {} : { master: filter.master }),
     ...(filter.kind === undefined ? {} : { linkinfo: { kind: filter.kind } })

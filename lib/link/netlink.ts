@@ -2,13 +2,18 @@
 import { addon } from '../addon.js'
 import { Descriptors } from '../descriptors.js'
 import { nativeError } from '../errors.js'
-import { NetlinkSocket, type SocketOptions } from '../netlink/socket.js'
+import { type CallOptions, NetlinkSocket, type SocketOptions } from '../netlink/socket.js'
 import type { NetnsRef } from '../netns.js'
 import { Addresses } from './addresses.js'
 import { Fdb } from './fdb.js'
 import { Links } from './links.js'
 import { Neighbours } from './neighbours.js'
+import { assignNsid, findNsid } from './nsid.js'
 import { Routes } from './routes.js'
+import type { Asked, WatchedLists, WatchInterest, WatchOptions, WatchSnapshot } from './watch/events.js'
+import { Watches } from './watch/open.js'
+import { waitForState } from './watch/wait.js'
+import type { Watch } from './watch/watch.js'
 
 /**
  * Links, addresses, routes, neighbours and forwarding entries of one network namespace, over one netlink socket.
@@ -25,6 +30,7 @@ export class Netlink {
   readonly socket: NetlinkSocket
   /** The namespace as it was given. */
   readonly netns: NetnsRef | undefined
+  readonly #watches: Watches
 
   private constructor(socket: NetlinkSocket, netns: NetnsRef | undefined) {
     this.socket = socket
@@ -34,6 +40,7 @@ export class Netlink {
     this.routes = new Routes(socket, this.links)
     this.neighbours = new Neighbours(socket, this.links)
     this.fdb = new Fdb(socket, this.links)
+    this.#watches = new Watches({ socket, netns, indexOf: ref => this.links.indexOf(ref) })
   }
 
   /**
@@ -47,6 +54,47 @@ export class Netlink {
 
   get closed(): boolean {
     return this.socket.closed
+  }
+
+  /**
+   * Follows the kernel's tables: a snapshot of what is asked for, then each difference, typed, with before and after.
+   *
+   * Whoever applies the events has the kernel's state. Announcements that the kernel drops because nobody took them in time
+   * become one `resync`, followed by exactly the differences. What happens faster than it is taken is told as one change, or
+   * not at all if nothing is left of it. Counters, timers and ages are no changes; an `after` has them as they were read.
+   *
+   * @throws LinkwrightError `ERR_INVALID_ARG_VALUE`; `ERR_UNSUPPORTED` for what cannot be watched in all namespaces
+   */
+  watch<const O extends WatchOptions>(options: O): Watch<Asked<O>> {
+    return this.#watches.create(options)
+  }
+
+  /**
+   * Waits until `condition` holds for the tables that are asked for. Resolves with them as they were then.
+   * To wait for one link, `links.waitFor` is cheaper.
+   *
+   * @throws LinkwrightError `ERR_TIMEOUT`; the signal's reason; what {@link watch} throws
+   */
+  async waitFor<const O extends WatchInterest>(
+    interest: O,
+    condition: (state: WatchSnapshot<Asked<O>>) => boolean,
+    options: CallOptions = {}
+  ): Promise<WatchSnapshot<Asked<O>>> {
+    return await waitForState(this.#watches.create<Asked<O> & keyof WatchedLists>(interest), condition, options)
+  }
+
+  /** The id that a namespace has in this one; `undefined` if none. `NETNSA_NSID` */
+  async nsid(netns: NetnsRef, options?: CallOptions): Promise<number | undefined> {
+    return await findNsid(this.socket, netns, options)
+  }
+
+  /**
+   * Gives a namespace an id in this one: the given one, or any. One that has an id keeps it, if none is asked for.
+   *
+   * @throws LinkwrightError `EEXIST` when it has another, `ENOSPC` when the id is another's
+   */
+  async assignNsid(netns: NetnsRef, id?: number, options?: CallOptions): Promise<number> {
+    return await assignNsid(this.socket, netns, id, options)
   }
 
   /** Opens a descriptor of the namespace: for a child process, or to keep it alive. The caller closes it. */
@@ -69,8 +117,9 @@ export class Netlink {
     return this
   }
 
-  /** Closes the socket; pending requests reject with `ERR_CLOSED`. Idempotent. */
+  /** Closes the socket; pending requests and watches reject with `ERR_CLOSED`. Idempotent. */
   close(): void {
+    this.#watches.close()
     this.socket.close()
   }
 

@@ -19,3 +19,11 @@ export const NLM_F_APPEND = 0x800
 
 /** rtnetlink's multicast groups, RTNLGRP_* of linux/rtnetlink.h. */
 export const RTNLGRP_LINK = 1
+export const RTNLGRP_NEIGH = 3
+export const RTNLGRP_IPV4_IFADDR = 5
+export const RTNLGRP_IPV4_ROUTE = 7
+export const RTNLGRP_IPV6_IFADDR = 9
+export const RTNLGRP_IPV6_ROUTE = 11
+export const RTNLGRP_IPV6_IFINFO = 12
+export const RTNLGRP_NSID = 28
+export const RTNLGRP_NEXTHOP = 32

@@ -122,6 +122,18 @@ export class NetlinkSocket {
   }
 
   /**
+   * {@link dump} without a second attempt: what came, and whether the table changed meanwhile, so that something may be
+   * missing or twice.
+   *
+   * @internal
+   */
+  async dumpOnce(request: Request, options: CallOptions = {}): Promise<{ messages: Message[]; interrupted: boolean }> {
+    const { replies, interrupted } = await this.#dump(request, options, 0, 1)
+    const messages = replies.flatMap(buffer => messagesIn(new Block(buffer)).filter(message => !isEnd(message)))
+    return { messages, interrupted }
+  }
+
+  /**
    * {@link dump} for large tables: makes something of each message at once, with an index of its attributes, and lets the
    * event loop turn in between.
    */
@@ -232,12 +244,17 @@ export class NetlinkSocket {
     }
   }
 
-  async #dump(request: Request, options: CallOptions, attributesAt: number): Promise<Exchange> {
+  async #dump(
+    request: Request,
+    options: CallOptions,
+    attributesAt: number,
+    attempts = DUMP_ATTEMPTS
+  ): Promise<Exchange> {
     const cancel = new Cancellation(options)
     for (let attempt = 1; ; attempt++) {
       const exchange = await this.#dumpOnce(request, cancel, attributesAt)
-      if (!exchange.interrupted) return exchange
-      if (attempt === DUMP_ATTEMPTS) {
+      if (!exchange.interrupted || attempts === 1) return exchange
+      if (attempt === attempts) {
         throw new LinkwrightError(
           `${request.verb}: the kernel's table changed during each of ${attempt} dumps; ask again when it is calmer`,
           { code: 'ERR_DUMP_INTERRUPTED', syscall: request.verb }

@@ -39,7 +39,7 @@ export const addressMessage = message(
     label: [3, string({ max: 15 })],
     broadcast: [4, ip],
     anycast: [5, ip],
-    cacheinfo: [6, cacheinfo],
+    cacheinfo: [6, cacheinfo, { volatile: true }],
     multicast: [7, ip, { readOnly: true }],
     flags: [8, addressFlags],
     /** Metric of the prefix route. */

@@ -36,9 +36,9 @@ export const bridgePort = portKind('bridge', {
   no: [18, u16, { readOnly: true }],
   topologyChangeAck: [19, bool, { readOnly: true }],
   configPending: [20, bool, { readOnly: true }],
-  messageAgeTimer: [21, u64, { readOnly: true }],
-  forwardDelayTimer: [22, u64, { readOnly: true }],
-  holdTimer: [23, u64, { readOnly: true }],
+  messageAgeTimer: [21, u64, { readOnly: true, volatile: true }],
+  forwardDelayTimer: [22, u64, { readOnly: true, volatile: true }],
+  holdTimer: [23, u64, { readOnly: true, volatile: true }],
   /** Forgets the addresses learned on the port. */
   fdbFlush: [24, flag, { writeOnly: true }],
   mcastRouter: [25, multicastRouter],
@@ -55,12 +55,12 @@ export const bridgePort = portKind('bridge', {
   mrpRingOpen: [35, bool, { readOnly: true, since: '5.8' }],
   mrpInOpen: [36, bool, { readOnly: true, since: '5.9' }],
   mcastEhtHostsLimit: [37, u32, { since: '5.12' }],
-  mcastEhtHostsCnt: [38, u32, { readOnly: true, since: '5.12' }],
+  mcastEhtHostsCnt: [38, u32, { readOnly: true, since: '5.12', volatile: true }],
   /** Only frames from addresses with an FDB entry on the port come in. */
   locked: [39, bool, { since: '5.18' }],
   /** MAC authentication bypass, on a locked port that learns. */
   mab: [40, bool, { since: '6.2' }],
-  mcastNGroups: [41, u32, { readOnly: true, since: '6.3' }],
+  mcastNGroups: [41, u32, { readOnly: true, since: '6.3', volatile: true }],
   mcastMaxGroups: [42, u32, { since: '6.3' }],
   neighVlanSuppress: [43, bool, { since: '6.4' }],
   backupNhid: [44, u32, { since: '6.6' }],

@@ -94,7 +94,7 @@ const map = struct('rtnl_link_ifmap', {
 export const linkinfo = attributes({
   kind: [1, string({ nul: false, max: 15 })],
   data: [2, choice('kind', kind => findLinkKind(kind)?.data)],
-  xstats: [3, bytes(), { readOnly: true }],
+  xstats: [3, bytes(), { readOnly: true, volatile: true }],
   portKind: [4, string({ nul: false, max: 15 })],
   portData: [5, choice('portKind', findPortKind)]
 })
@@ -112,11 +112,12 @@ const xdp = attributes({
 
 /** IFLA_INET6_* */
 const inet6 = attributes({
-  flags: [1, u32, { readOnly: true }],
+  /** IF_RS_SENT (0x10) is set when the last router solicitation has gone out. */
+  flags: [1, u32, { readOnly: true, volatile: 0x10 }],
   conf: [2, bytes(), { readOnly: true }],
-  stats: [3, bytes(), { readOnly: true }],
-  cacheinfo: [5, bytes(), { readOnly: true }],
-  icmp6stats: [6, bytes(), { readOnly: true }],
+  stats: [3, bytes(), { readOnly: true, volatile: true }],
+  cacheinfo: [5, bytes(), { readOnly: true, volatile: true }],
+  icmp6stats: [6, bytes(), { readOnly: true, volatile: true }],
   token: [7, bytes({ size: 16 })],
   addrGenMode: [8, enumeration(u8, { eui64: 0, none: 1, stablePrivacy: 2, random: 3 })],
   raMtu: [9, u32, { readOnly: true, since: '5.15' }]
@@ -145,7 +146,7 @@ export const linkMessage = message(header, {
   /** Ifindex of the lower device. */
   link: [5, u32],
   qdisc: [6, string(), { readOnly: true }],
-  stats: [7, bytes(), { readOnly: true }],
+  stats: [7, bytes(), { readOnly: true, volatile: true }],
   cost: [8, bytes(), { readOnly: true }],
   priority: [9, bytes(), { readOnly: true }],
   /** Ifindex of the bridge, bond or VRF that the link is a port of; 0 releases it. */
@@ -163,7 +164,7 @@ export const linkMessage = message(header, {
   alias: [20, string({ nul: false, max: 255 })],
   numVf: [21, u32, { readOnly: true }],
   vfinfoList: [22, bytes()],
-  stats64: [23, stats64, { readOnly: true }],
+  stats64: [23, stats64, { readOnly: true, volatile: true }],
   vfPorts: [24, bytes()],
   portSelf: [25, bytes()],
   afSpec: [26, afSpec],
@@ -175,7 +176,7 @@ export const linkMessage = message(header, {
   numRxQueues: [32, u32, { createOnly: true }],
   carrier: [33, bool],
   physPortId: [34, bytes(), { readOnly: true }],
-  carrierChanges: [35, u32, { readOnly: true }],
+  carrierChanges: [35, u32, { readOnly: true, volatile: true }],
   physSwitchId: [36, bytes(), { readOnly: true }],
   linkNetnsid: [37, s32],
   physPortName: [38, string(), { readOnly: true }],
@@ -186,8 +187,8 @@ export const linkMessage = message(header, {
   event: [44, u32, { readOnly: true }],
   newNetnsid: [45, s32, { readOnly: true }],
   targetNetnsid: [46, s32],
-  carrierUpCount: [47, u32, { readOnly: true }],
-  carrierDownCount: [48, u32, { readOnly: true }],
+  carrierUpCount: [47, u32, { readOnly: true, volatile: true }],
+  carrierDownCount: [48, u32, { readOnly: true, volatile: true }],
   newIfindex: [49, s32, { readOnly: true }],
   minMtu: [50, u32, { readOnly: true }],
   maxMtu: [51, u32, { readOnly: true }],

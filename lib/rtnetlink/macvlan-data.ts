@@ -26,7 +26,7 @@ export const macvlanData = {
   macaddrCount: [6, u32, { readOnly: true }],
   /** How many broadcast and multicast frames may wait, for the largest wish of all links on the lower device. */
   bcQueueLen: [7, u32, { since: '5.11' }],
-  bcQueueLenUsed: [8, u32, { readOnly: true, since: '5.11' }],
+  bcQueueLenUsed: [8, u32, { readOnly: true, since: '5.11', volatile: true }],
   /** Multicast addresses with at most this many receivers skip the broadcast queue; -1 never. */
   bcCutoff: [9, s32, { since: '6.4' }]
 } as const

@@ -47,8 +47,8 @@ export const neighbourMessage = message(
   {
     dst: [1, ip],
     lladdr: [2, mac],
-    cacheinfo: [3, cacheinfo, { readOnly: true }],
-    probes: [4, u32],
+    cacheinfo: [3, cacheinfo, { readOnly: true, volatile: true }],
+    probes: [4, u32, { volatile: true }],
     vlan: [5, u16],
     port: [6, be16],
     vni: [7, u32],

@@ -3,6 +3,7 @@ import type { Schema } from '../codec/message.js'
 import { addressMessage } from './address.js'
 import { linkMessage } from './link.js'
 import { neighbourMessage } from './neighbour.js'
+import { nsidMessage } from './nsid.js'
 import { routeMessage } from './route.js'
 import { statisticsMessage } from './statistics.js'
 
@@ -20,8 +21,13 @@ export const RTM = {
   RTM_NEWNEIGH: 28,
   RTM_DELNEIGH: 29,
   RTM_GETNEIGH: 30,
+  RTM_NEWNSID: 88,
+  RTM_DELNSID: 89,
+  RTM_GETNSID: 90,
   RTM_NEWSTATS: 92,
   RTM_GETSTATS: 94,
+  RTM_NEWNEXTHOP: 104,
+  RTM_DELNEXTHOP: 105,
   RTM_NEWLINKPROP: 108,
   RTM_DELLINKPROP: 109
 } as const
@@ -36,6 +42,7 @@ const schemas = new Map<number, Schema>([
   [20, addressMessage],
   [24, routeMessage],
   [28, neighbourMessage],
+  [88, nsidMessage],
   [92, statisticsMessage],
   [108, linkMessage]
 ])

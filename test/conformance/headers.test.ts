@@ -13,6 +13,7 @@ import { vxlan } from '../../lib/rtnetlink/kinds/vxlan.js'
 import { linkinfo, linkMessage } from '../../lib/rtnetlink/link.js'
 import { macvlanData } from '../../lib/rtnetlink/macvlan-data.js'
 import { neighbourMessage } from '../../lib/rtnetlink/neighbour.js'
+import { nsidMessage } from '../../lib/rtnetlink/nsid.js'
 import { routeMessage } from '../../lib/rtnetlink/route.js'
 import { statisticsMessage } from '../../lib/rtnetlink/statistics.js'
 import { compilerMissing, constants, enumOf, headersRelease } from '../support/headers.js'
@@ -131,6 +132,11 @@ const subjects: Record<string, Subject> = {
     table: neighbourMessage.attributes,
     prefix: 'NDA_',
     names: { stateMask: 'NDM_STATE_MASK', flagsMask: 'NDM_FLAGS_MASK', fdbExt: 'FDB_EXT_ATTRS' }
+  },
+  nsid: {
+    table: nsidMessage.attributes,
+    prefix: 'NETNSA_',
+    without: { NETNSA_NONE: 'none' }
   },
   fdbExt: {
     table: tableIn(neighbourMessage.attributes.fdbExt),

@@ -41,4 +41,24 @@ export async function typed(net: Netlink): Promise<void> {
   await using tap = await Tap.open({ name: 'vnet%d', queues: 2, vnetHeader: 12, offloads: { csum: true } })
   const fds: number[] = tap.fds
   void fds
+
+  for await (const event of net.watch({ links: true, addresses: { index: [1] }, routes: false })) {
+    if (event.event === 'snapshot') {
+      const links: Link[] = event.links
+      void [links, event.addresses, event.keys.links]
+      // @ts-expect-error not asked for
+      void event.routes
+    } else if (event.event === 'resync') {
+      void event.reason
+    } else if (event.object === 'link') {
+      const after: Link | undefined = event.after
+      if (event.event === 'changed') void [event.before.mtu, event.after.mtu]
+      if (event.event === 'removed') void event.before.name
+      void after
+    } else {
+      void (event.after ?? event.before).ownAddress
+    }
+  }
+  // @ts-expect-error there is no such table
+  net.watch({ qdiscs: true })
 }

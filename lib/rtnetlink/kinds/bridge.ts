@@ -15,10 +15,10 @@ declare module '../link-kind.js' {
 const querierState = attributes({
   ipAddress: [1, ipv4],
   ipPort: [2, u32],
-  ipOtherTimer: [3, u64],
+  ipOtherTimer: [3, u64, { volatile: true }],
   ipv6Address: [5, ipv6],
   ipv6Port: [6, u32],
-  ipv6OtherTimer: [7, u64]
+  ipv6OtherTimer: [7, u64, { volatile: true }]
 })
 
 /** Needs CONFIG_BRIDGE_VLAN_FILTERING or CONFIG_BRIDGE_NETFILTER. */
@@ -46,10 +46,10 @@ export const bridge = linkKind('bridge', {
   rootPathCost: [13, u32, { readOnly: true }],
   topologyChange: [14, bool, { readOnly: true }],
   topologyChangeDetected: [15, bool, { readOnly: true }],
-  helloTimer: [16, u64, { readOnly: true }],
-  tcnTimer: [17, u64, { readOnly: true }],
-  topologyChangeTimer: [18, u64, { readOnly: true }],
-  gcTimer: [19, u64, { readOnly: true }],
+  helloTimer: [16, u64, { readOnly: true, volatile: true }],
+  tcnTimer: [17, u64, { readOnly: true, volatile: true }],
+  topologyChangeTimer: [18, u64, { readOnly: true, volatile: true }],
+  gcTimer: [19, u64, { readOnly: true, volatile: true }],
   /** Where the spanning tree's frames go to: 01:80:c2:00:00:0X, X not 1, 2 or 3. */
   groupAddress: [20, mac],
   /** Forgets all learned addresses. */
@@ -94,7 +94,7 @@ export const bridge = linkKind('bridge', {
     { since: '5.0' }
   ],
   mcastQuerierState: [47, querierState, { readOnly: true, since: '5.15' }],
-  fdbNLearned: [48, u32, { readOnly: true, since: '6.7' }],
+  fdbNLearned: [48, u32, { readOnly: true, since: '6.7', volatile: true }],
   /** 0: no limit. */
   fdbMaxLearned: [49, u32, { since: '6.7' }],
   stpMode: [50, enumeration(u32, { auto: 0, user: 1, kernel: 2 }), { since: '7.1' }]

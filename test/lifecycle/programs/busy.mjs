@@ -11,6 +11,11 @@ const macvtap = await Macvtap.open('bm0', { net, queues: 2 })
 const [left, right] = FdSocket.pair()
 
 const ignore = () => {}
+async function watch() {
+  const watching = net.watch({ links: true, addresses: true, routes: true, receiveBuffer: 1 })
+  for (let i = 0; i < 20; i++) await watching.next()
+  await watching.close()
+}
 function load() {
   net.links.list().catch(ignore)
   net.links.createMany(Array.from({ length: 100 }, (_, i) => ({ kind: 'ifb', name: `bi${i}` }))).catch(ignore)
@@ -18,6 +23,7 @@ function load() {
   Tap.open({ name: 'bx%d' }).then(tap => tap.close(), ignore)
   Netlink.open({ netns: { new: true } }).then(other => other.links.list().finally(() => other.close()), ignore)
   net.links.waitFor('never', link => link !== undefined, { timeout: 60_000 }).catch(ignore)
+  watch().catch(ignore)
   left.receive().catch(ignore)
   right.send('x'.repeat(1000), [taps[0].fd]).catch(ignore)
   taps[7].close()

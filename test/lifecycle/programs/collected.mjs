@@ -19,9 +19,10 @@ const before = fds()
 await (async () => {
   for (let i = 0; i < 5; i++) await Netlink.open()
   for (let i = 0; i < 5; i++) await Tap.open({ name: 'gc%d' })
+  for (let i = 0; i < 5; i++) await net.watch({ links: true }).next()
 })()
 const opened = fds() - before
-for (let tries = 0; (fds() > before || warnings.length < 10) && tries < 200; tries++) {
+for (let tries = 0; (fds() > before || warnings.length < 15) && tries < 200; tries++) {
   global.gc()
   await delay(20)
 }

@@ -13,6 +13,21 @@ globalThis.kept = await {
   },
   pair: () => FdSocket.pair(),
   server: () => FdServer.listen(`/run/idle-${process.pid}.sock`),
+  // Between two events nothing is waited for.
+  watch: async () => {
+    const watch = net.watch({ links: true, addresses: true })
+    await watch.next()
+    return watch
+  },
+  'unref watch': async () => {
+    const watch = net.watch({ links: true })
+    await watch.next()
+    watch
+      .unref()
+      .next()
+      .catch(() => {})
+    return watch
+  },
   unref: async () => {
     net.unref()
     for (let i = 0; i < 100; i++) net.links.list().catch(() => {})
