@@ -34,7 +34,8 @@ export interface LinkwrightErrorDetails {
  *
  * Codes of our own: `ERR_INVALID_ARG_VALUE` (input refused before anything was sent; see `path` and `allowed`),
  * `ERR_CLOSED` (used after `close()`), `ERR_TIMEOUT`, `ERR_DUMP_INTERRUPTED` (the kernel's tables kept changing during
- * every attempt), `ERR_NOT_APPLIED` (the kernel ignored an attribute), `ERR_UNSUPPORTED` (this kernel cannot do it),
+ * every attempt), `ERR_NOT_APPLIED` (the kernel ignored an attribute), `ERR_NOT_OWNED` (a link is another's, and nothing
+ * was changed), `ERR_NOT_SETTLED` (others kept changing links), `ERR_UNSUPPORTED` (this kernel cannot do it),
  * `ERR_UNEXPECTED_REPLY`, `ERR_INVALID_CAPTURE` and `ERR_TRUNCATED_CAPTURE` (a capture file that is damaged, or ends too
  * early; see `offset`). An aborted operation rejects with the signal's reason.
  */

@@ -8,7 +8,7 @@ import { invalidArgument } from '../errors.js'
 import { type Block, bytesOf, INDEX_ROW } from './block.js'
 import { type AnyCodec, type Codec, type InOf, type Located, type OutOf, prefixPath } from './codec.js'
 import { hostLittleEndian } from './endian.js'
-import { NLA_F_NESTED, NLA_TYPE_MASK, type Writer } from './writer.js'
+import { NLA_F_NESTED, NLA_TYPE_MASK, Writer } from './writer.js'
 
 export interface AttributeOptions {
   /** The kernel reports it and does not take it. */
@@ -154,8 +154,25 @@ export function differences(sent: AttributesView, received: AttributesView): str
   return paths
 }
 
+/** What is read of a value that was written: in the kernel's form, as far as it says something. */
+export function asSent(codec: AnyCodec, value: unknown): unknown {
+  const writer = new Writer(64)
+  writer.creating = true
+  codec.write(writer, value)
+  const bytes = writer.copy()
+  const data = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return codec.readSent ? codec.readSent(data, 0, bytes.length) : codec.read(data, 0, bytes.length)
+}
+
+/** Whether what was sent ({@link asSent}) is what the kernel has. */
+export function isSame(codec: AnyCodec, wanted: unknown, got: unknown): boolean {
+  if (wanted instanceof AttributesView && got instanceof AttributesView) return differences(wanted, got).length === 0
+  return isApplied(codec, plain(wanted), plain(got))
+}
+
 /** Whether two plain values are the same, as far as their codec cares. */
 function isApplied(codec: AnyCodec, wanted: unknown, got: unknown): boolean {
+  if (codec.isSame) return codec.isSame(wanted, got)
   if (codec.readSent) {
     return Object.entries(wanted as object).every(([name, value]) => (got as Record<string, unknown>)[name] === value)
   }

@@ -15,6 +15,8 @@ export interface Codec<In, Out = In> {
   readonly nestedFlag?: boolean
   /** Where a written value says only a part of what is read (bits with a mask): reads back what was written. */
   readSent?(data: DataView, offset: number, length: number): object
+  /** Whether two plain values are the same to the kernel, where that is more than being equal. */
+  isSame?(wanted: unknown, got: unknown): boolean
   /** Set where the order of what is in a list means nothing. */
   readonly unordered?: boolean
   write(writer: Writer, value: In): void

@@ -12,6 +12,9 @@ import { RTM } from '../rtnetlink/verbs.js'
 import { type CounterOptions, LinkCounters } from './counters.js'
 import { createLinks, type LinkSource, type OpenLinks, wantsVerification } from './creation.js'
 import { diagnose } from './diagnosis.js'
+import { ensureLinks } from './ensure/ensure.js'
+import type { EnsureLink, EnsureOptions } from './ensure/options.js'
+import type { EnsurePlan } from './ensure/plan.js'
 import { holdersOfLinks, type LinkHolders } from './holders.js'
 import { type Ipv6Off, Ipv6Switch, isRefusal } from './ipv6.js'
 import { Link, type LinkOfKind, type LinkRef } from './link.js'
@@ -336,6 +339,29 @@ export class Links {
   async holders(refs: Iterable<LinkRef>, options: CallOptions = {}): Promise<LinkHolders[]> {
     const links = await Promise.all([...refs].map(ref => this.get(ref, options)))
     return (await holdersOfLinks(this.#socket, this.#netns, links)).found
+  }
+
+  /**
+   * Makes links what they shall be: those that are missing are created, those that differ are changed, and what only
+   * creation can set is reached by replacing a link, where that is the owner's to do. What the owner has and the list does
+   * not is removed last. A link that is as it shall be gets no message, and links of others are never touched.
+   *
+   * Everything is looked at before anything is changed: one dump, then few messages for many links, then another dump to
+   * see that it is so. If a step fails, what was done is taken back, but for the IP addresses, routes and forwarding
+   * entries of links that were replaced or removed. Steps that fail because others change links at the same time are
+   * planned anew, a dozen times.
+   *
+   * @returns the steps that were taken; with `dryRun` those that would be. `String()` of it reads like commands of `ip`.
+   * @throws LinkwrightError `ERR_INVALID_ARG_VALUE` with the path (`specs[3].mtu`), `ERR_NOT_OWNED` (nothing was changed),
+   * `ERR_NOT_APPLIED`, `ERR_NOT_SETTLED` (others keep changing links), and what the kernel refuses, with the step's `link`
+   */
+  async ensure(specs: Iterable<EnsureLink>, options: EnsureOptions = {}): Promise<EnsurePlan> {
+    const context = {
+      socket: this.#socket,
+      create: (all: readonly CreateLink[], signal?: AbortSignal) => this.createMany(all, { signal }),
+      remove: (indexes: readonly number[]) => this.deleteMany(indexes, { ifExists: true })
+    }
+    return await ensureLinks(context, specs, options)
   }
 
   /**

@@ -33,6 +33,7 @@ describeAttributes(
     needs: 'bridge',
     create: (ns, name, settings) => ns.net.links.create({ kind: 'bridge', name, ...settings } as CreateLink<'bridge'>),
     change: (ns, name, settings) => ns.net.links.set(name, { kind: 'bridge', ...settings }),
+    specs: (name, settings) => [{ kind: 'bridge', name, ...settings }],
     ipType: 'type bridge',
     view: (link: Link) => link.data
   },

@@ -44,6 +44,9 @@ describeAttributes(
       await net.links.waitFor(name, link => link?.operstate === 'up', { timeout: 20_000 })
     },
     change: ({ net }, name, settings) => net.links.set(name, { port: settings }),
+    specs: (name, settings) => [
+      { kind: 'veth', name, master: 'br0', up: true, port: settings, peer: { name: `${name}-peer`, up: true } }
+    ],
     ipType: 'type bridge_slave',
     view: (link: Link) => link.port
   },

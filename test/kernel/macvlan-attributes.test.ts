@@ -22,6 +22,7 @@ for (const kind of ['macvlan', 'macvtap'] as const) {
       create: ({ net }, name, settings) =>
         net.links.create({ kind, name, link: `low-${name}`, mode: 'bridge', ...settings } as CreateLink<'macvlan'>),
       change: ({ net }, name, settings) => net.links.set(name, { kind, ...settings }),
+      specs: (name, settings) => [{ kind, name, link: `low-${name}`, mode: 'bridge', ...settings }],
       ipType: `type ${kind}`,
       view: (link: Link) => link.data
     },

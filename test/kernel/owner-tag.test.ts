@@ -15,6 +15,12 @@ test('created with the group, and the alias says the name', async ({ ns }) => {
   expect(creation?.decode()).toMatchObject({ group: ownerGroup('vmm') })
 })
 
+test('the peer of a veth has one of its own', async ({ ns }) => {
+  await ns.net.links.create({ kind: 'veth', name: 'a', owner: 'vmm', peer: { name: 'b', owner: 'guest' } })
+  expect(ns.tools.link('a')).toMatchObject({ ifalias: 'linkwright:vmm', group: `${ownerGroup('vmm')}` })
+  expect(ns.tools.link('b')).toMatchObject({ ifalias: 'linkwright:guest', group: `${ownerGroup('guest')}` })
+})
+
 test('set later, and on a TAP', async ({ ns }) => {
   await ns.net.links.create({ kind: 'ifb', name: 'i0' })
   await ns.net.links.set('i0', { owner: 'a.b-c_1' })

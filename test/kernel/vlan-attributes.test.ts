@@ -21,6 +21,7 @@ describeAttributes(
         ...settings
       } as CreateLink<'vlan'>),
     change: ({ net }, name, settings) => net.links.set(name, { kind: 'vlan', ...settings }),
+    specs: (name, settings) => [{ kind: 'vlan', name, link: 'low', id: 6, ...settings }],
     ipType: 'type vlan',
     ipCreate: (name, settings) =>
       `link add link low name ${name} type vlan ${/\bid /.test(settings) ? '' : 'id 6'} ${settings}`,

@@ -34,6 +34,7 @@ describeAttributes(
         ...settings
       } as CreateLink<'vxlan'>),
     change: ({ net }, name, settings) => net.links.set(name, { kind: 'vxlan', ...settings }),
+    specs: (name, settings) => [{ kind: 'vxlan', name, id: 101, dstPort: 4790, ...settings }],
     ipType: 'type vxlan',
     ipCreate: (name, settings) =>
       `link add name ${name} type vxlan ${/\bid |external/.test(settings) ? '' : 'id 101'} ${

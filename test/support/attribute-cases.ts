@@ -3,11 +3,12 @@
  * whose attributes have neither a case nor an exception fails.
  */
 import { describe, expect, type TestContext } from 'vitest'
-import type { AttributeTable, Link, LinkwrightError } from '../../lib/index.js'
+import type { AttributeTable, EnsureLink, Link, LinkwrightError } from '../../lib/index.js'
 import { atLeast, type Feature, has } from './features.js'
 import type { Parsed } from './ip.js'
 import { type Namespace, test } from './namespace.js'
 import { rawLinkAttribute } from './raw-netlink.js'
+import { isDump, traffic } from './trace.js'
 
 /** The second sources for one link. */
 export interface Seen {
@@ -67,6 +68,8 @@ export interface Subject {
   prepare?(ns: Namespace): Promise<unknown>
   create(ns: Namespace, name: string, settings: object): Promise<unknown>
   change(ns: Namespace, name: string, settings: object): Promise<unknown>
+  /** What `ensure` is given for a link with these settings. */
+  specs(name: string, settings: object): object[]
   /** `ip link set dev NAME <this> <case>`, and `ip link add name NAME <this> <case>` for what is set at creation only. */
   ipType: string
   ipCreate?(name: string, settings: string): string
@@ -149,6 +152,32 @@ export function describeAttributes(subject: Subject, { cases, readOnly, exceptio
           expect(await shown(ns, 'a', each.shows), 'the value is no default').not.toEqual(expected)
           await subject.change(ns, 'a', settings)
           expect(await shown(ns, 'a', each.shows)).toEqual(expected)
+        }
+      })
+
+      test(`${attribute}: ensured, and then nothing is sent`, async ({ ns, skip }) => {
+        await arrange(ns, skip)
+        const ensure = (given: object) =>
+          ns.net.links.ensure(subject.specs('a', given) as EnsureLink[], { owner: 'tests' })
+        if (each.notAtCreation) {
+          await expect(ensure(settings)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' })
+          return
+        }
+        if (isMissing(subject, attribute, each)) {
+          await expect(ensure(settings)).rejects.toSatisfy(saysMissing(attribute))
+          expect(ns.tools.linkNames()).not.toContain('a')
+          return
+        }
+        // From a link that has it otherwise, and from none.
+        await ensure(createOnly ? {} : (each.beside ?? {}))
+        expect(await shown(ns, 'a', each.shows), 'the value is no default').not.toEqual(expected)
+        for (const before of ['a link without it', 'no link']) {
+          if (before === 'no link') ns.tools.ip('link del dev a')
+          expect((await ensure(settings)).steps.length, before).toBeGreaterThan(0)
+          expect(await shown(ns, 'a', each.shows), before).toEqual(expected)
+          const { result, sent } = await traffic(() => ensure(settings))
+          expect(result, before).toMatchObject({ steps: [] })
+          expect(sent.map(isDump), before).toEqual([true])
         }
       })
 

@@ -30,6 +30,22 @@ export async function typed(net: Netlink): Promise<void> {
   // @ts-expect-error they belong to a kind
   await net.links.set('br0', { unknownData: bridge.data.unknown })
 
+  const plan = await net.links.ensure(
+    [
+      { kind: 'bridge', name: 'br0', stp: false },
+      { kind: 'veth', name: 'v0', master: 'br0', peer: { name: 'v1' } },
+      { kind: 'tun', name: 'tap0', mtu: 9000 },
+      { name: 'eth0', master: 'br0' }
+    ],
+    { owner: 'vmm', adopt: ['eth0'], dryRun: true }
+  )
+  const text: string = plan.toString()
+  void text
+  // @ts-expect-error a name is required
+  await net.links.ensure([{ kind: 'bridge' }])
+  // @ts-expect-error links of another namespace are ensured there
+  await net.links.ensure([{ kind: 'bridge', name: 'b', netns: 'blue' }])
+
   const link: Link = await net.links.get('x')
   if (link.is('macvtap')) {
     const mode: 'private' | 'vepa' | 'bridge' | 'passthru' | 'source' | number | undefined = link.data.mode

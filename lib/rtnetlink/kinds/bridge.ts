@@ -4,6 +4,7 @@ import { attributes } from '../../codec/attributes.js'
 import { enumeration, maskedBits } from '../../codec/enumeration.js'
 import { be16, bool, bool32, flag, u8, u16, u32, u64 } from '../../codec/integers.js'
 import { bridgeId, multicastRouter } from '../bridge-port.js'
+import { clock32, clock64 } from '../clock.js'
 import { linkKind } from '../link-kind.js'
 
 declare module '../link-kind.js' {
@@ -26,13 +27,13 @@ const optional = { optional: true } as const
 
 export const bridge = linkKind('bridge', {
   /** 200 to 3000 with the spanning tree on; 0 is fine without. */
-  forwardDelay: [1, u32],
+  forwardDelay: [1, clock32],
   /** 100 to 1000 */
-  helloTime: [2, u32],
+  helloTime: [2, clock32],
   /** 600 to 4000 */
-  maxAge: [3, u32],
+  maxAge: [3, clock32],
   /** How long a learned address is kept; 0: for ever. */
-  ageingTime: [4, u32],
+  ageingTime: [4, clock32],
   /** The spanning tree protocol. */
   stp: [5, bool32],
   priority: [6, u16],
@@ -64,12 +65,12 @@ export const bridge = linkKind('bridge', {
   mcastHashMax: [27, u32],
   mcastLastMemberCount: [28, u32],
   mcastStartupQueryCount: [29, u32],
-  mcastLastMemberInterval: [30, u64],
-  mcastMembershipInterval: [31, u64],
-  mcastQuerierInterval: [32, u64],
-  mcastQueryInterval: [33, u64],
-  mcastQueryResponseInterval: [34, u64],
-  mcastStartupQueryInterval: [35, u64],
+  mcastLastMemberInterval: [30, clock64],
+  mcastMembershipInterval: [31, clock64],
+  mcastQuerierInterval: [32, clock64],
+  mcastQueryInterval: [33, clock64],
+  mcastQueryResponseInterval: [34, clock64],
+  mcastStartupQueryInterval: [35, clock64],
   nfCallIptables: [36, bool, optional],
   nfCallIp6tables: [37, bool, optional],
   nfCallArptables: [38, bool, optional],
