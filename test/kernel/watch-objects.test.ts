@@ -150,10 +150,13 @@ describe('neighbours', () => {
 
   test('an entry that ages through delay is told once it is stale or reachable', async ({ ns }) => {
     make(ns)
+    ns.tools.ip('address add 192.0.2.1/24 dev a')
     ns.tools.ip(`neigh add 192.0.2.9 lladdr ${MAC} dev a nud stale`)
     await using watch = ns.net.watch({ neighbours: { index: [ns.tools.link('a').ifindex] }, ...NEVER })
     await take(watch)
-    ns.tools.ip(`neigh change 192.0.2.9 lladdr ${MAC} dev a nud delay`)
+    // Who sends to it makes it so, for five seconds.
+    ns.tools.exec('bash', '-c', 'echo > /dev/udp/192.0.2.9/9')
+    expect(ns.tools.ip('neigh show 192.0.2.9')).toContain('DELAY')
     ns.tools.ip(`neigh add 192.0.2.10 lladdr ${MAC} dev a`)
     expect(await words(watch, 'added neighbour 192.0.2.10')).toEqual(['added neighbour 192.0.2.10'])
   })
