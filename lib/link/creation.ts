@@ -25,9 +25,9 @@ import { withOwner } from './owner.js'
 import { namesIn, References } from './references.js'
 
 /** Links per exchange: the next is encoded while the kernel makes these, and the event loop turns in between. */
-const CHUNK = 64
+const CHUNK = 32
 /** Exchanges under way at a time: more than the engine puts into one round, so that it never waits for us. */
-const IN_FLIGHT = 4
+const IN_FLIGHT = 8
 
 /** Ifindexes that nobody picks by accident, for links whose name the kernel chooses and does not tell. */
 const RANDOM_INDEX_FROM = 0x10000
@@ -320,7 +320,8 @@ function prepare(given: CreateLink, { references, ipv6 }: Known): Prepared | { r
   try {
     const resolved = references.resolve(given)
     const { peer } = given as { peer?: VethPeer }
-    resolved['ipv6'] = ipv6.ipv6Of(given)
+    const off = ipv6.ipv6Of(given)
+    if (off !== resolved['ipv6']) resolved['ipv6'] = off
     giveBridgeAddress(resolved)
     checkSteps(afterCreation(resolved), given.altnames)
     if (peer) checkPeerSteps(peer)

@@ -67,8 +67,9 @@ export function isOwnedBy(link: Tagged, owner: string): boolean {
 
 /** Options with the owner made into the attributes that the kernel keeps. */
 export function withOwner<T extends object>(options: T): Omit<T, 'owner'> & Tagged {
+  // Most have none, and are made by the thousand.
+  if ((options as { owner?: unknown }).owner === undefined) return options
   const { owner, ...others } = options as T & Tagged & { owner?: unknown }
-  if (owner === undefined) return others as Omit<T, 'owner'>
   checkOwner(owner)
   if (others.group !== undefined) throw invalidArgument('group', 'nothing beside owner, which takes it', others.group)
   const { alias } = others

@@ -12,16 +12,26 @@ import type { Request } from '../netlink/request.js'
 import type { BatchResult, NetlinkSocket } from '../netlink/socket.js'
 import { RTM } from '../rtnetlink/verbs.js'
 import { Link } from './link.js'
-import { changeRequest, deleteGroupRequest, deleteRequest, getRequest, listRequest } from './link-requests.js'
+import {
+  changeRequest,
+  deleteGroupRequest,
+  deleteRequest,
+  getRequest,
+  listRequest,
+  readdressed
+} from './link-requests.js'
 import { groupAlias, isOwnerGroup } from './owner.js'
 
 /** Links removed by one message. The kernel does nothing else to links meanwhile (RTNL), for some 0.3 s. */
 const TOGETHER = 1024
 /** A bridge takes the kernel 17 ms in whatever company. */
 const BRIDGES_TOGETHER = 16
-/** Requests per exchange, and links looked at before the event loop turns. */
+/** Requests per exchange, exchanges under way, and links looked at before the event loop turns. */
 const CHUNK = 64
-const LOOKED_AT = 512
+const IN_FLIGHT = 4
+const LOOKED_AT = 256
+/** So many are found faster in one dump of all links than one by one. */
+const DUMPED_FROM = 256
 
 /** Groups that nobody uses by accident: those of people are small numbers. */
 const GROUP_FROM = 0x4000_0000
@@ -89,18 +99,41 @@ class Removal {
 
   /** The links that the references mean now. */
   async find(refs: readonly (string | number)[]): Promise<(Member | { error: unknown })[]> {
+    if (refs.length >= DUMPED_FROM) {
+      const links = await this.#all()
+      return refs.map(ref => this.#member(ref, links.get(ref)))
+    }
     const answers = await this.#exchange(refs.map(ref => getRequest(ref, false)))
     return answers.map((answer, at) => {
       if (answer.error !== undefined) return { error: answer.error }
       const reply = answer.replies.find(({ type }) => type === RTM.RTM_NEWLINK)
-      if (!reply) return { error: gone(refs[at] as string | number) }
-      const link = new Link(reply)
-      const { kind, address, group = 0, alias } = link
-      if (this.#options.isMeant?.(link) === false) return { error: another(link) }
-      const tag = !alias && isOwnerGroup(group) ? groupAlias(group) : undefined
-      // A bridge that was given no address has that of one of its ports, which are removed before it.
-      return { link, kind, address: kind === 'bridge' ? undefined : address, groupBefore: group, tag }
+      return this.#member(refs[at] as string | number, reply && new Link(reply))
     })
+  }
+
+  /** All links by whatever names them. */
+  async #all(): Promise<Map<string | number, Link>> {
+    const links = new Map<string | number, Link>()
+    for (const [at, link] of (await this.#dump()).entries()) {
+      if (at % LOOKED_AT === LOOKED_AT - 1) await setImmediate()
+      links.set(link.index, link)
+      if (link.name !== undefined) links.set(link.name, link)
+      for (const name of link.altnames) links.set(name, link)
+    }
+    return links
+  }
+
+  #dump(): Promise<Link[]> {
+    return this.#socket.dumpAs(listRequest({}), payload => new Link(payload))
+  }
+
+  #member(ref: string | number, link: Link | undefined): Member | { error: unknown } {
+    if (!link) return { error: gone(ref) }
+    if (this.#options.isMeant?.(link) === false) return { error: another(link) }
+    const { kind, group = 0, alias } = link
+    const tag = !alias && isOwnerGroup(group) ? groupAlias(group) : undefined
+    // A bridge that was given no address has that of one of its ports, which are removed before it.
+    return { link, kind, address: kind === 'bridge' ? undefined : link.address, groupBefore: group, tag }
   }
 
   /** Gives each a result. Bridges come last: their ports are gone then. */
@@ -133,9 +166,12 @@ class Removal {
   /** Puts each slice into a group of its own. */
   async #mark(groups: Member[][], base: number): Promise<void> {
     const members = groups.flat()
-    const requests = groups.flatMap((group, at) =>
-      group.map(({ link, tag }) => changeRequest(link.index, { group: base + at, alias: tag }))
-    )
+    const requests = groups.flatMap((group, at) => {
+      const untagged = changeRequest(1, { group: base + at })
+      return group.map(({ link: { index }, tag }) =>
+        tag === undefined ? readdressed(untagged, index) : changeRequest(index, { group: base + at, alias: tag })
+      )
+    })
     const answers = await this.#exchange(requests)
     for (const [at, { error }] of answers.entries()) if (error !== undefined) this.#settle(members[at], rejected(error))
   }
@@ -146,7 +182,7 @@ class Removal {
    */
   async #check(groups: Member[][], base: number): Promise<boolean> {
     const members = new Map(groups.flat().map(member => [member.link.index, member]))
-    const there = await this.#socket.dumpAs(listRequest({}), payload => new Link(payload))
+    const there = await this.#dump()
     const seen = new Set<number>()
     const changed: Member[] = []
     for (const [at, link] of there.entries()) {
@@ -210,16 +246,14 @@ class Removal {
 
   /** A result for each request, whatever becomes of the socket. */
   async #exchange(requests: Request[]): Promise<BatchResult[]> {
-    const answers: BatchResult[] = []
+    const answers: Promise<BatchResult[]>[] = []
     for (const chunk of slices(requests, CHUNK)) {
+      // The kernel has work while the answers to the chunks before are read.
+      if (answers.length >= IN_FLIGHT) await answers[answers.length - IN_FLIGHT]
       if (answers.length > 0) await setImmediate()
-      try {
-        answers.push(...(await this.#socket.batch(chunk)))
-      } catch (error) {
-        answers.push(...chunk.map(() => ({ replies: [], error })))
-      }
+      answers.push(this.#socket.batch(chunk).catch(error => chunk.map((): BatchResult => ({ replies: [], error }))))
     }
-    return answers
+    return (await Promise.all(answers)).flat()
   }
 
   #settle(member: Member | undefined, result: Settled): void {

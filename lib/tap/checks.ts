@@ -6,9 +6,20 @@ import { checkKeys } from '../options.js'
 /** Throws for a value that is wrong; a result is ignored. */
 export type Check = (value: unknown, path: string) => unknown
 
+type Checks = Readonly<Record<string, Check>>
+
+/** The names in each set of checks. */
+const known = new WeakMap<Checks, ReadonlySet<string>>()
+
+function keysOf(checks: Checks): ReadonlySet<string> {
+  const keys = known.get(checks) ?? new Set(Object.keys(checks))
+  known.set(checks, keys)
+  return keys
+}
+
 /** Checks what is given, and that there is nothing else. */
-export function checkOptions(options: object, checks: Readonly<Record<string, Check>>, path?: string): void {
-  checkKeys(options, new Set(Object.keys(checks)))
+export function checkOptions(options: object, checks: Checks, path?: string): void {
+  checkKeys(options, keysOf(checks))
   for (const [key, value] of Object.entries(options)) {
     if (value !== undefined) checks[key]?.(value, path === undefined ? key : `${path}.${key}`)
   }

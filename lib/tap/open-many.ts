@@ -17,7 +17,7 @@ export interface OpenManyOptions {
 const KEYS: ReadonlySet<string> = new Set<keyof OpenManyOptions>(['onError', 'onProgress', 'signal'])
 
 /** Devices per step, and steps under way: the kernel has work while the next ones are prepared. */
-const CHUNK = 64
+const CHUNK = 32
 const IN_FLIGHT = 2
 
 export type Source<Spec> = Iterable<Spec> | AsyncIterable<Spec>

@@ -1,10 +1,10 @@
 /** Opening TUN and TAP devices in few steps: the namespace is entered once a chunk, and their links are set together. */
 import { addon, type TunOpened } from '../addon.js'
 import { nativeError } from '../errors.js'
-import type { ChangeLink } from '../link/link-options.js'
-import { changeRequest } from '../link/link-requests.js'
+import { readdressed } from '../link/link-requests.js'
 import { Netlink } from '../link/netlink.js'
 import { References } from '../link/references.js'
+import type { Request } from '../netlink/request.js'
 import { type NetnsRef, withNetns } from '../netns.js'
 import { rejected, type Settled } from './open-many.js'
 import { placeOf, SharedPlace } from './place.js'
@@ -18,7 +18,7 @@ import {
   openTunDevice,
   readOptions
 } from './tun-opening.js'
-import { linkChanges, type TunOptions } from './tun-options.js'
+import { linkRequests, type TunOptions } from './tun-options.js'
 
 /** Failures that are looked into: a look at all processes takes a while. */
 const DIAGNOSED = 4
@@ -27,6 +27,8 @@ const DIAGNOSED = 4
 interface Item {
   readonly at: number
   readonly opening: Opening
+  /** What sets up its link, once there is one. */
+  requests?: Request[]
   native?: NativeOpening
   opened?: TunOpened
   /** Its link is set as asked for. */
@@ -105,10 +107,10 @@ class Scene {
       const { netns, net } = this.#options
       this.#place ??= placeOf(netns, net).then(place => new SharedPlace(place))
       const place = await this.#place
-      for (const item of items) item.native = await nativeOpening(item.opening)
-      const devices = items.map(({ native }) => (native as NativeOpening).device)
+      const ready = await this.#prepare(items, results)
+      const devices = ready.map(({ native }) => (native as NativeOpening).device)
       const opened = await withNetns(place.netns, fd => addon().openTuns(fd, devices))
-      for (const [i, item] of items.entries()) {
+      for (const [i, item] of ready.entries()) {
         const found = opened[i] as TunOpened | Error
         if (!(found instanceof Error)) item.opened = found
         else results[item.at] = rejected(await this.#explain(found, item, place))
@@ -117,6 +119,22 @@ class Scene {
       const reason = nativeError(error)
       for (const { at } of items) results[at] = rejected(reason)
     }
+  }
+
+  /** Those that may be opened: the others are refused before they cost a device. */
+  async #prepare(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<Item[]> {
+    await this.#references.load(items.map(({ opening }) => opening.options))
+    const ready: Item[] = []
+    for (const item of items) {
+      try {
+        item.requests = linkRequests(item.opening.options, this.#references)
+        item.native = await nativeOpening(item.opening)
+        ready.push(item)
+      } catch (error) {
+        results[item.at] = rejected(nativeError(error, { link: item.opening.options.name }))
+      }
+    }
+    return ready
   }
 
   async #explain(error: Error, { opening, native }: Item, { netns }: SharedPlace): Promise<Error> {
@@ -139,31 +157,25 @@ class Scene {
 
   /** Sets the links of all in as few exchanges as possible. Those that fail are set again one by one, which explains. */
   async #configure(items: readonly Item[]): Promise<void> {
-    const left = items.filter(({ opening: { options } }) => !options.altnames?.length)
-    const changes = new Map(left.map(item => [item, linkChanges(item.opening.options)]))
-    for (const item of left) if (changes.get(item)?.length === 0) item.configured = true
-    try {
-      await this.#references.load([...changes.values()].flat())
-      for (let step = 0; ; step++) {
-        const due = left.filter(item => !item.configured && (changes.get(item)?.length ?? 0) > step)
-        if (due.length === 0) return
-        const failed = await this.#set(due, item => changes.get(item)?.[step] as ChangeLink)
-        for (const item of due) {
-          if (failed.has(item)) changes.delete(item)
-          else if (changes.get(item)?.length === step + 1) item.configured = true
-        }
-      }
-    } catch {
-      // Each finds out for itself.
+    let due = items.filter(({ opening: { options } }) => !options.altnames?.length)
+    for (let step = 0; due.length > 0; step++) {
+      for (const item of due) if (item.requests?.length === step) item.configured = true
+      due = due.filter(item => !item.configured)
+      if (due.length > 0) due = await this.#send(due, step)
     }
   }
 
-  async #set(items: readonly Item[], change: (item: Item) => ChangeLink): Promise<Set<Item>> {
-    const requests = items.map(item =>
-      changeRequest((item.opened as TunOpened).index, this.#references.resolve(change(item)))
-    )
-    const answers = await (await this.#links()).socket.batch(requests)
-    return new Set(items.filter((_, i) => answers[i]?.error !== undefined))
+  /** Those that took it. */
+  async #send(items: readonly Item[], step: number): Promise<Item[]> {
+    try {
+      const requests = items.map(item =>
+        readdressed(item.requests?.[step] as Request, (item.opened as TunOpened).index)
+      )
+      const answers = await (await this.#links()).socket.batch(requests)
+      return items.filter((_, i) => answers[i]?.error === undefined)
+    } catch {
+      return []
+    }
   }
 
   async #links(): Promise<Netlink> {

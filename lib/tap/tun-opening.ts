@@ -3,6 +3,7 @@ import { addon, type NativeDescriptors, type TunIoctl, type TunOpened, type TunO
 import { nativeError } from '../errors.js'
 import type { Link } from '../link/link.js'
 import { Netlink } from '../link/netlink.js'
+import { References } from '../link/references.js'
 import { type NetnsRef, withNetns } from '../netns.js'
 import { diagnoseTun } from './diagnosis.js'
 import { resolveOffloads } from './offload-presets.js'
@@ -14,6 +15,7 @@ import {
   checkTunOptions,
   deviceIoctls,
   linkChanges,
+  linkRequests,
   linkSettings,
   ownerIoctls,
   type TunOptions
@@ -47,7 +49,7 @@ export interface NativeOpening {
   readonly ioctls: [TunIoctl, number][]
 }
 
-/** Throws for whatever can be known to be wrong. */
+/** Throws for whatever can be known to be wrong but for the link's settings, which the encoder looks at. */
 export function readOptions(type: 'tun' | 'tap', options: TunOptions): Opening {
   checkTunOptions(type, options)
   const { name = '', exclusive = true, queues = 1 } = options
@@ -89,6 +91,7 @@ export async function nativeOpening({
 /** Opens and configures a device; whatever fails, nothing stays. */
 export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): Promise<OpenedTun> {
   const opening = readOptions(type, options)
+  linkRequests(options, References.dry)
   options.signal?.throwIfAborted()
   // Before anything is waited for: what names the namespace may mean another one afterwards.
   const place = await placeOf(options.netns, options.net)

@@ -6,7 +6,8 @@ import type { BridgePortSettings, LinkSettings } from '../link/link-options.js'
 import { altnamesRequest, changeRequest } from '../link/link-requests.js'
 import type { Netlink } from '../link/netlink.js'
 import { withOwner } from '../link/owner.js'
-import { plainRef, References } from '../link/references.js'
+import { plainRef, type References } from '../link/references.js'
+import type { Request } from '../netlink/request.js'
 import type { NetnsRef } from '../netns.js'
 import {
   anything,
@@ -161,8 +162,12 @@ export function checkTunOptions(type: 'tun' | 'tap', options: TunOptions): void 
   const { queues = 1, multiQueue = queues > 1 } = options
   if (queues > 1 && !multiQueue) throw invalidArgument('multiQueue', 'true (more than one queue needs it)', false)
   onePlace(options)
-  for (const changes of linkChanges(options)) changeRequest(1, References.dry.resolve(changes))
   if (options.altnames?.length) altnamesRequest('RTM_NEWLINKPROP', 1, options.altnames)
+}
+
+/** The requests that set up a link whose ifindex is not known yet. Throws for what cannot be encoded. */
+export function linkRequests(options: TunOptions, references: References): Request[] {
+  return linkChanges(options).map(changes => changeRequest(1, references.resolve(changes)))
 }
 
 /** The link's settings that are given. */
