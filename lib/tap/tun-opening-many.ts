@@ -1,7 +1,7 @@
 /** Opening TUN and TAP devices in few steps: the namespace is entered once a chunk, and their links are set together. */
 import { addon, type TunOpened } from '../addon.js'
 import { nativeError } from '../errors.js'
-import { readdressed } from '../link/link-requests.js'
+import { changeRequest, readdressed } from '../link/link-requests.js'
 import { Netlink } from '../link/netlink.js'
 import { References } from '../link/references.js'
 import type { Request } from '../netlink/request.js'
@@ -18,7 +18,7 @@ import {
   openTunDevice,
   readOptions
 } from './tun-opening.js'
-import { linkRequests, type TunOptions } from './tun-options.js'
+import { linkChanges, type TunOptions } from './tun-options.js'
 
 /** Failures that are looked into: a look at all processes takes a while. */
 const DIAGNOSED = 4
@@ -117,17 +117,18 @@ class Scene {
       }
     } catch (error) {
       const reason = nativeError(error)
-      for (const { at } of items) results[at] = rejected(reason)
+      for (const { at, opened } of items) if (!opened) results[at] ??= rejected(reason)
     }
   }
 
   /** Those that may be opened: the others are refused before they cost a device. */
   async #prepare(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<Item[]> {
-    await this.#references.load(items.map(({ opening }) => opening.options))
+    const changes = items.map(({ opening }) => linkChanges(opening.options))
+    await this.#references.load(changes.flat())
     const ready: Item[] = []
-    for (const item of items) {
+    for (const [i, item] of items.entries()) {
       try {
-        item.requests = linkRequests(item.opening.options, this.#references)
+        item.requests = changes[i]?.map(change => changeRequest(1, this.#references.resolve(change))) ?? []
         item.native = await nativeOpening(item.opening)
         ready.push(item)
       } catch (error) {

@@ -3,7 +3,6 @@ import { addon, type NativeDescriptors, type TunIoctl, type TunOpened, type TunO
 import { nativeError } from '../errors.js'
 import type { Link } from '../link/link.js'
 import { Netlink } from '../link/netlink.js'
-import { References } from '../link/references.js'
 import { type NetnsRef, withNetns } from '../netns.js'
 import { diagnoseTun } from './diagnosis.js'
 import { resolveOffloads } from './offload-presets.js'
@@ -12,10 +11,10 @@ import { checkHeader, queueIoctls, vnetFlag } from './queue-options.js'
 import { disableIpv6, restoreLink, runIoctls, type Undo } from './restore.js'
 import { IFF } from './tun-constants.js'
 import {
+  checkLinkSettings,
   checkTunOptions,
   deviceIoctls,
   linkChanges,
-  linkRequests,
   linkSettings,
   ownerIoctls,
   type TunOptions
@@ -91,7 +90,7 @@ export async function nativeOpening({
 /** Opens and configures a device; whatever fails, nothing stays. */
 export async function openTunDevice(type: 'tun' | 'tap', options: TunOptions): Promise<OpenedTun> {
   const opening = readOptions(type, options)
-  linkRequests(options, References.dry)
+  checkLinkSettings(options)
   options.signal?.throwIfAborted()
   // Before anything is waited for: what names the namespace may mean another one afterwards.
   const place = await placeOf(options.netns, options.net)

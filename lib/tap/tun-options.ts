@@ -6,8 +6,7 @@ import type { BridgePortSettings, LinkSettings } from '../link/link-options.js'
 import { altnamesRequest, changeRequest } from '../link/link-requests.js'
 import type { Netlink } from '../link/netlink.js'
 import { withOwner } from '../link/owner.js'
-import { plainRef, type References } from '../link/references.js'
-import type { Request } from '../netlink/request.js'
+import { plainRef, References } from '../link/references.js'
 import type { NetnsRef } from '../netns.js'
 import {
   anything,
@@ -165,9 +164,9 @@ export function checkTunOptions(type: 'tun' | 'tap', options: TunOptions): void 
   if (options.altnames?.length) altnamesRequest('RTM_NEWLINKPROP', 1, options.altnames)
 }
 
-/** The requests that set up a link whose ifindex is not known yet. Throws for what cannot be encoded. */
-export function linkRequests(options: TunOptions, references: References): Request[] {
-  return linkChanges(options).map(changes => changeRequest(1, references.resolve(changes)))
+/** Throws for settings of the link that cannot be encoded. */
+export function checkLinkSettings(options: TunOptions): void {
+  for (const changes of linkChanges(options)) changeRequest(1, References.dry.resolve(changes))
 }
 
 /** The link's settings that are given. */

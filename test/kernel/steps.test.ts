@@ -96,10 +96,9 @@ describe('createMany, all or none', () => {
       Array(100).fill('made')
     )
     expect(ns.tools.linkNames()).toHaveLength(101)
-    expect(progress).toEqual([
-      [64, 100],
-      [100, 100]
-    ])
+    expect(progress.length).toBeGreaterThan(1)
+    expect(progress.map(([done]) => done)).toEqual(progress.map(([done]) => done).toSorted((a, b) => a - b))
+    expect(progress.at(-1)).toEqual([100, 100])
   })
 
   test('refuses what it does not know', async ({ ns }) => {

@@ -100,10 +100,10 @@ describe('opening', () => {
       for (const spec of taps(100)) yield spec
     }
     opened(await openMany(specs(), { onProgress: (done, total) => seen.push([done, total]) }))
-    expect(seen).toEqual([
-      [64, undefined],
-      [100, undefined]
-    ])
+    expect(seen.map(([, total]) => total)).toEqual(seen.map(() => undefined))
+    expect(seen.length).toBeGreaterThan(1)
+    expect(seen.map(([done]) => done)).toEqual(seen.map(([done]) => done).toSorted((a, b) => a - b))
+    expect(seen.at(-1)?.[0]).toBe(100)
     expect(names().filter(name => name.startsWith('many'))).toHaveLength(100)
   })
 
