@@ -81,7 +81,7 @@ function creator(ns: Namespace): () => Promise<string[]> {
 
 const list = (ns: Namespace) => ns.tools.ipJson('link show')
 
-describe.each(['createMany', 'undo', 'deleteMany', 'removeOwned'])('killed in the middle of %s', work => {
+describe.each(['createMany', 'undo', 'deleteMany', 'removeOwned', 'ensure'])('killed in the middle of %s', work => {
   test(`${ROUNDS} times`, { timeout: 300_000 }, async ({ ns }) => {
     for (const link of FOREIGN) await ns.net.links.create(link)
     const foreign = ['lo', 'v1', ...FOREIGN.map(({ name }) => name)]

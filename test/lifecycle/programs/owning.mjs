@@ -38,6 +38,19 @@ async function makeAll() {
   return await opened
 }
 
+/** A list for ensure, of whose links some are to be changed, replaced, removed or made anew in the second. */
+function wanted(second) {
+  const links = [{ kind: 'bridge', name: 'own-kept' }, ...bridges, ...lower.filter(link => link.owner), ...macvtaps]
+  const specs = links.map(({ owner: _, ...link }) => (link.peer ? { ...link, peer: { name: link.peer.name } } : link))
+  if (!second) return specs.filter((_, i) => i % 7 !== 5)
+  return specs.flatMap((link, i) => {
+    if (i > 10 && i % 5 === 0 && link.kind !== 'veth') return []
+    if (link.kind === 'vxlan') return { ...link, id: link.id + 100 }
+    if (link.kind === 'macvtap') return { ...link, mode: 'private' }
+    return i % 3 ? link : { ...link, txqlen: 500 }
+  })
+}
+
 const begin = () => console.log('working')
 const names = [...bridges, ...lower, ...macvtaps, ...taps].map(({ name }) => name)
 
@@ -56,6 +69,11 @@ const works = {
     for (const tap of await makeAll()) await tap.close()
     begin()
     done(await net.links.deleteMany(names))
+  },
+  async ensure() {
+    await net.links.ensure(wanted(false), { owner })
+    begin()
+    await net.links.ensure(wanted(true), { owner })
   },
   async removeOwned() {
     for (const tap of await makeAll()) await tap.close()
