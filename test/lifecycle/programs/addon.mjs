@@ -522,13 +522,13 @@ const tests = {
     b.close()
   },
   async listener() {
-    const listener = await addon.openNetlinkListener(0, -1, 0, [1])
+    const listener = await addon.openNetlinkListener(0, -1, 0, [1], new Uint8Array(), false)
     const slab = new Uint8Array(1 << 18)
-    assert.equal(addon.readNotifications(listener.fds[0], slab), 0)
+    assert.equal(addon.readNotifications(listener.fds[0], slab, null), 0)
     const seen = []
     const poller = addon.createPoller(listener.fds[0], (error, events) => {
       assert.deepEqual([error, events], [0, 1])
-      const bytes = addon.readNotifications(listener.fds[0], slab)
+      const bytes = addon.readNotifications(listener.fds[0], slab, null)
       if (bytes > 0) seen.push(...messages([slab.slice(0, bytes).buffer]))
     })
     poller.poll(1)
@@ -542,10 +542,15 @@ const tests = {
     poller.close()
     poller.close()
     assert.throws(() => poller.poll(1), { code: 'EBADF' })
-    const small = await addon.openNetlinkListener(0, -1, 2048, [1])
-    for (let i = 0; i < 12; i++) await (await openTap()).descriptors.close()
-    assert.equal(addon.readNotifications(small.fds[0], slab), -105)
-    assert.ok(addon.readNotifications(small.fds[0], slab) > 0)
+    const small = await addon.openNetlinkListener(0, -1, 32768, [1], new Uint8Array(), false)
+    for (let i = 0; i < 30; i++) await (await openTap()).descriptors.close()
+    assert.equal(addon.readNotifications(small.fds[0], slab, null), -105)
+    // What was left is dropped with what was lost, and then all is told again.
+    assert.equal(addon.readNotifications(small.fds[0], slab, null), 0)
+    await (await openTap()).descriptors.close()
+    const origins = new Int32Array(64)
+    assert.ok(addon.readNotifications(small.fds[0], slab, origins) > 0)
+    assert.ok(origins[0] > 0 && origins[1] === -1)
     await Promise.all([listener.close(), small.close()])
     const thrown = await new Promise(resolve => {
       const [a, b] = addon.unixPair(1)
