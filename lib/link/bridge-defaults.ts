@@ -24,7 +24,7 @@ export function lastingMtu(mtu: unknown): object[] {
 }
 
 /** A random unicast address, locally administered. */
-function randomAddress(): string {
+export function randomAddress(): string {
   const bytes = randomBytes(6)
   bytes[0] = ((bytes[0] as number) & 0xfc) | 0x02
   return bytes.toString('hex').replace(/..(?!$)/g, '$&:')

@@ -6,6 +6,7 @@
  * not have it: the host would be reachable over it, and a macvtap would have its guest's own address.
  */
 import { addon } from '../addon.js'
+import { hostLittleEndian } from '../codec/endian.js'
 import { invalidArgument, LinkwrightError, nativeError } from '../errors.js'
 import type { NetlinkSocket } from '../netlink/socket.js'
 import type { Link, LinkRef } from './link.js'
@@ -80,6 +81,16 @@ const checked = ({ ipv6 }: Options): boolean => {
 
 const asked = ({ ipv6 }: Options): Ipv6Off | undefined => (ipv6 === false ? 'asked' : undefined)
 
+/** DEVCONF_DISABLE_IPV6 (linux/ipv6.h): where IFLA_INET6_CONF, an array of `s32`, tells it. */
+const DISABLE_IPV6 = 4 * 26
+
+/** Whether a link has IPv6; `undefined` where the kernel does not say: without IPv6, or with an MTU below 1280. */
+export function hasIpv6({ afSpec }: Link): boolean | undefined {
+  const conf = afSpec?.inet6?.conf
+  if (!conf || conf.byteLength < DISABLE_IPV6 + 4) return undefined
+  return new DataView(conf.buffer, conf.byteOffset).getInt32(DISABLE_IPV6, hostLittleEndian) === 0
+}
+
 /** Takes IPv6 from links of a socket's namespace: those of one turn of the event loop together. */
 export class Ipv6Switch {
   readonly #socket: NetlinkSocket
@@ -103,6 +114,18 @@ export class Ipv6Switch {
       throw nativeError(error, { link: index })
     }
     if (errno) throw nativeError({ errno, syscall: 'write(disable_ipv6)' }, { link: index })
+  }
+
+  /** Gives a link back what {@link off} took: by name, which is how the kernel has it. */
+  async on(name: string): Promise<void> {
+    const there = this.#ownNetns ? undefined : await addon().openNetns(this.#socket.native)
+    try {
+      await addon().writeSysctl(there?.fds[0] ?? -1, `ipv6/conf/${name}/disable_ipv6`, '0')
+    } catch (error) {
+      throw nativeError(error, { link: name })
+    } finally {
+      await there?.close()
+    }
   }
 
   #gather(): { indexes: number[]; errors: Promise<number[]> } {

@@ -359,7 +359,16 @@ export class Links {
     const context = {
       socket: this.#socket,
       create: (all: readonly CreateLink[], signal?: AbortSignal) => this.createMany(all, { signal }),
-      remove: (indexes: readonly number[]) => this.deleteMany(indexes, { ifExists: true })
+      remove: (indexes: readonly number[], isMeant: (link: Link) => boolean) =>
+        removeLinks(this.#socket, indexes, {
+          ifExists: true,
+          isMeant,
+          cancel: new Cancellation({}),
+          onProgress: undefined
+        }),
+      setIpv6: async (index: number, on: boolean) =>
+        // By the name that it has by now: the one it had may be another's.
+        on ? this.#ipv6.on((await this.get(index)).name as string) : this.withoutIpv6(index, 'asked')
     }
     return await ensureLinks(context, specs, options)
   }

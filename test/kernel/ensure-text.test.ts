@@ -273,3 +273,13 @@ test('what iproute2 has no word for is a comment', async ({ ns }) => {
     '# "vx0": remcsumNopartial true (ip has no word for it)'
   ])
 })
+
+test('IPv6, and the address that a bridge keeps', async ({ ns }) => {
+  const port = { kind: 'ifb', name: 'i0', master: 'br0', up: true } as const
+  const text = await paste(ns, [BR0, port, { kind: 'ifb', name: 'i1', ipv6: false }])
+  expect(text).toMatch(/^ip link add br0 address ([0-9a-f]{2}:?){6} type bridge$/m)
+  expect(text).toMatch(/^sysctl -qw net\/ipv6\/conf\/i0\/disable_ipv6=1$/m)
+  expect(await paste(ns, [BR0, { ...port, ipv6: true }, { kind: 'ifb', name: 'i1' }])).toBe(
+    'sysctl -qw net/ipv6/conf/i0/disable_ipv6=0'
+  )
+})

@@ -578,6 +578,7 @@ describe('a dry run', () => {
       'ip link set br0 type bridge stp_state 1 ageing_time 100',
       'ip link set v0 mtu 9000',
       'ip link add link v1 m0 type macvtap mode passthru',
+      'sysctl -qw net/ipv6/conf/m0/disable_ipv6=1',
       expect.stringMatching(/^ip link set m0 group \d+ alias linkwright:vmm$/),
       'ip link del vx0'
     ])

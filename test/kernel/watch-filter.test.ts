@@ -1,4 +1,5 @@
 /** What a watch does not need is not delivered to its socket: the kernel filters. */
+import { execFileSync } from 'node:child_process'
 import diagnosticsChannel from 'node:diagnostics_channel'
 import { expect, onTestFinished } from 'vitest'
 import { RTM, type TracedMessage, type WatchOptions } from '../../lib/index.js'
@@ -71,6 +72,27 @@ test.for(narrowed)('%s of a chosen link', async ([list, options], { ns }) => {
   expect(value?.event).toBe(list === 'links' ? 'changed' : 'added')
   expect(verbs.length).toBeGreaterThan(0)
 })
+
+test.for([
+  ['one sort', { links: true }],
+  ['several sorts', { links: true, addresses: true, neighbours: true, fdb: true }]
+] as const)(
+  'hundreds of links of %s, in the memory that kernels before 6.7 give a socket',
+  async ([, lists], { ns }) => {
+    make(ns)
+    // There it is the same for all namespaces.
+    const files = execFileSync('ip', ['netns', 'exec', ns.name, 'ls', '/proc/sys/net/core'], { encoding: 'utf8' })
+    if (files.includes('optmem_max')) {
+      execFileSync('ip', ['netns', 'exec', ns.name, 'sysctl', '-qw', 'net.core.optmem_max=20480'])
+    }
+    const index = [ns.tools.link('br0').ifindex, ...Array.from({ length: 499 }, (_, i) => 5000 + i)]
+    const options = Object.fromEntries(Object.keys(lists).map(list => [list, { index }]))
+    await using watch = ns.net.watch(options as { links: object })
+    await take(watch)
+    ns.tools.ip('link set dev br0 txqueuelen 77')
+    expect(await take(watch)).toMatchObject({ event: 'changed', after: { name: 'br0' } })
+  }
+)
 
 test('more links than a program has room for are sorted out here', async ({ ns }) => {
   make(ns)

@@ -1,5 +1,6 @@
 /** A watch of all namespaces that have an id. */
 import { execFileSync } from 'node:child_process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import type { WatchChange } from '../../lib/index.js'
 import { createNamespace, test } from '../support/namespace.js'
@@ -64,6 +65,25 @@ describe('tells', () => {
     await takeChange(watch, 'changed link there')
     await late[Symbol.asyncDispose]()
     expect(await takeChange(watch, 'removed link there')).toMatchObject({ nsid })
+  })
+
+  test('an id that another namespace gets before the first was seen to go', async ({ ns, other }) => {
+    const first = await createNamespace()
+    first.tools.ip('link add name gone type bridge')
+    const nsid = await ns.net.assignNsid(first.name)
+    other.tools.ip('link add name come type bridge')
+    await using watch = ns.net.watch({ links: true, ...OPTIONS })
+    await take(watch)
+    // Nobody takes an event meanwhile.
+    await first[Symbol.asyncDispose]()
+    for (let free = false; !free; await sleep(10)) {
+      free = await ns.net.assignNsid(other.name, nsid).then(
+        () => true,
+        () => false
+      )
+    }
+    // They have the same ifindex, and so the same key.
+    expect(await takeChange(watch, 'changed link come')).toMatchObject({ nsid, before: { name: 'gone' } })
   })
 
   test('what was missed in one of them', async ({ ns, other }) => {

@@ -1,6 +1,7 @@
 /** Addresses, routes, neighbours and forwarding entries that are watched: the state that events make is the kernel's. */
 import { describe, expect } from 'vitest'
 import type { Watch, WatchChange, WatchedLists, WatchOptions } from '../../lib/index.js'
+import { watchedRoutes } from '../../lib/link/watch/kinds/routes.js'
 import { type Namespace, test } from '../support/namespace.js'
 import { Follower, settled, take, takeChange, takeUntil } from '../support/watching.js'
 
@@ -72,6 +73,21 @@ describe('addresses', () => {
 })
 
 describe('routes', () => {
+  test('of both families, each once, whenever all are read', async ({ ns }) => {
+    ns.tools.ip('link set dev lo up')
+    ns.tools.ip('route add 198.51.100.0/24 dev lo table 77')
+    ns.tools.ip('-6 route add 2001:db8:1::/64 dev lo table 77')
+    await using watch = ns.net.watch({ routes: { table: 77 }, recheck: Number.POSITIVE_INFINITY })
+    expect(await take(watch)).toMatchObject({
+      routes: [{ destination: '198.51.100.0/24' }, { destination: '2001:db8:1::/64' }]
+    })
+    watch.refresh()
+    expect(await take(watch)).toEqual({ event: 'resync', reason: 'refresh' })
+    expect(watch.snapshot().routes).toHaveLength(2)
+    // One request for all: a kernel without IPv6 would tell the others again if it were asked for those.
+    expect(watchedRoutes({}).readAll(null)).toHaveLength(1)
+  })
+
   test('added, changed and removed', async ({ ns }) => {
     make(ns)
     ns.tools.ip('addr add 192.0.2.1/24 dev a')

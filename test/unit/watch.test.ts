@@ -132,6 +132,14 @@ describe('an interrupted dump', () => {
   })
 })
 
+it('a table that the kernel refuses to tell is not an empty one', async () => {
+  const stage = new Stage([links()])
+  const first = stage.core.events().next()
+  await stage.lock()
+  await stage.kernel.say(ack(await stage.kernel.next(), -22))
+  await expect(first).rejects.toMatchObject({ code: 'EINVAL' })
+})
+
 it('announcements that come during the first dump are looked after before the snapshot', async () => {
   const stage = new Stage([links()])
   const events = stage.core.events()

@@ -6,6 +6,9 @@ import type { ResolvedOptions } from '../link-requests.js'
 import type { Move } from './steps.js'
 import type { Difference } from './wishes.js'
 
+/** IPv6 is a matter of sysctl. */
+export const isIpv6 = ({ wish }: Difference): boolean => wish.place === 'sysctl'
+
 /** A port that takes over is set when it is a port itself. */
 export const isLate = ({ path }: Difference): boolean => path === 'port.backupPort'
 
@@ -15,7 +18,7 @@ export const isLate = ({ path }: Difference): boolean => path === 'port.backupPo
  */
 export function messagesOf(move: Move, at: (ref: LinkRef) => number): ResolvedOptions[] {
   return inOrder(
-    move.differences.filter(difference => !isLate(difference)),
+    move.differences.filter(difference => !isLate(difference) && !isIpv6(difference)),
     move,
     ({ wish }) =>
       wish.place === 'reference' ? (wish.value === null ? 0 : at(wish.value as LinkRef)) : sent(wish, move)
@@ -26,7 +29,7 @@ export function messagesOf(move: Move, at: (ref: LinkRef) => number): ResolvedOp
 export function wayBack(move: Move): ResolvedOptions[] {
   const { existing } = move
   if (!existing) return []
-  const differences = move.differences.filter(difference => !isLate(difference))
+  const differences = move.differences.filter(difference => !isLate(difference) && !isIpv6(difference))
   const moved = differences.some(({ path }) => path === 'master')
   const messages = inOrder(
     moved ? differences.filter(({ wish }) => wish.place !== 'port') : differences,

@@ -3,8 +3,8 @@ import { setImmediate } from 'node:timers/promises'
 import type { Request } from '../../netlink/request.js'
 import type { Link, LinkRef } from '../link.js'
 import { altnamesRequest, changeRequest } from '../link-requests.js'
-import { isLate, messagesOf, wayBack } from './changes.js'
-import type { EnsureContext, Journal } from './journal.js'
+import { isIpv6, isLate, messagesOf, wayBack } from './changes.js'
+import { type EnsureContext, type Journal, removeAsSeen } from './journal.js'
 import type { Snapshot } from './snapshot.js'
 import { type Move, type Moves, movesIn } from './steps.js'
 import { creationOf, pinnedMtu } from './wanted.js'
@@ -70,7 +70,7 @@ export class Execution {
   /** Removes links, those of some moves among them. */
   async #remove(links: readonly Link[], moves: readonly Move[]): Promise<boolean> {
     this.#options.signal.throwIfAborted()
-    const results = await this.#context.remove(links.map(({ index }) => index))
+    const results = await removeAsSeen(this.#context, links, this.#options.owner)
     const removed = links.filter((_, at) => results[at]?.status === 'fulfilled')
     this.#journal.removed(removed)
     for (const [at, link] of links.entries()) {
@@ -120,12 +120,32 @@ export class Execution {
   async #change(moves: readonly Move[]): Promise<void> {
     if (moves.length === 0) return
     this.#options.signal.throwIfAborted()
+    await this.#switchIpv6(moves)
     const messages = moves.map(move => this.#messagesOf(move))
     const rounds = Math.max(...messages.map(({ length }) => length))
     for (let round = 0; round < rounds; round++) {
       await this.#send(messages.flatMap(of => of[round] ?? []))
     }
     for (const move of moves) if (!this.failures.has(move)) this.#finish(move)
+  }
+
+  /** Before any message: a link comes up with or without it. */
+  async #switchIpv6(moves: readonly Move[]): Promise<void> {
+    const switched = moves.filter(({ differences }) => differences.some(isIpv6))
+    for (let at = 0; at < switched.length; at += CHUNK) {
+      await Promise.all(switched.slice(at, at + CHUNK).map(move => this.#setIpv6(move)))
+    }
+  }
+
+  async #setIpv6(move: Move): Promise<void> {
+    const { index, name = '' } = move.existing as Link
+    const { from, to } = move.differences.find(isIpv6) as Move['differences'][number]
+    this.#journal.changed({ index, name, back: [], ipv6: from as boolean, altnames: { add: [], remove: [] } })
+    try {
+      await this.#context.setIpv6(index, to as boolean)
+    } catch (error) {
+      this.failures.set(move, error)
+    }
   }
 
   #messagesOf(move: Move): Message[] {

@@ -1,6 +1,6 @@
 /** A plan as commands of iproute2, to be read or pasted into a shell. */
-import type { Link } from '../link.js'
-import { isLate, takesMtuAlone } from './changes.js'
+import type { Link, LinkRef } from '../link.js'
+import { isIpv6, isLate, takesMtuAlone } from './changes.js'
 import { wordsFor } from './ip-words.js'
 import type { Move, Moves } from './steps.js'
 import { anotherMtu, pinnedMtu, type Wanted } from './wanted.js'
@@ -21,7 +21,7 @@ export function commandsOf(moves: Moves): string[] {
   return [
     ...lostFirst.map(deletion),
     ...flat.flatMap(({ step, altnames }) => property('del', step.link, altnames.remove)),
-    ...flat.flatMap(move => (move.step.action === 'change' ? changing(move, name) : creating(move, name))),
+    ...flat.flatMap(move => (move.step.action === 'change' ? changing(move, name) : creating(move, moves))),
     ...flat.flatMap(move => backupPorts(move, name)),
     ...withoutPeers(removals).map(deletion)
   ]
@@ -50,9 +50,10 @@ function deletion({ name = '' }: Link): string {
   return command(['link', 'del', ...device(name)])
 }
 
-function creating(move: Move, name: (ref: unknown) => string): string[] {
+function creating(move: Move, moves: Moves): string[] {
   const { wanted, peer, differences } = move
   if (!wanted) return []
+  const name = (ref: unknown) => nameOf(ref, moves)
   const { kind = '' } = wanted
   const lines = new Lines(kind)
   // In mode passthru the address, of a bridge the MTU is the link's own only if it is set afterwards.
@@ -64,6 +65,8 @@ function creating(move: Move, name: (ref: unknown) => string): string[] {
   const lower = differences.filter(({ path }) => path === 'link')
   const data = differences.filter(isData)
   const words = ['link', 'add', ...lines.words(lower, name), ...device(wanted.name, 'name'), ...lines.words(born, name)]
+  const drawn = wanted.options['address']
+  if (kind === 'bridge' && drawn && !born.some(({ path }) => path === 'address')) words.push('address', String(drawn))
   // What a bridge has by itself is no change: it is made with another.
   if (pinnedMtu(wanted) === DEFAULT_MTU) words.push('mtu', String(anotherMtu(DEFAULT_MTU)))
   words.push('type', kind, ...lines.words(lastList(data), name))
@@ -75,13 +78,26 @@ function creating(move: Move, name: (ref: unknown) => string): string[] {
   const result = [
     command(words),
     ...lines.comments(wanted.name),
+    ...withoutIpv6(wanted, moves),
     ...setting(wanted.name, kind, rest(differences, [...born, ...lower, ...data]), move.altnames, name)
   ]
   if (peer) {
     const left = wholeOf(peer).filter(({ wish }) => !(wish.place === 'attribute' && AT_CREATION.has(wish.name)))
+    result.push(...withoutIpv6(peer, moves))
     result.push(...setting(peer.name, 'veth', left, { add: peer.altnames ?? [], remove: [] }, name))
   }
   return result
+}
+
+/** What `create` does by default: guests' ports come without IPv6. */
+function withoutIpv6({ name, kind, options }: Wanted, { isBridge }: Moves): string[] {
+  const { ipv6, master } = options as { ipv6?: boolean; master?: LinkRef | null }
+  const isPort = kind === 'macvtap' || (master !== undefined && master !== null && isBridge(master))
+  return ipv6 === undefined && isPort ? [ipv6Command(name, false)] : []
+}
+
+function ipv6Command(link: string, on: boolean): string {
+  return ['sysctl', '-qw', quoted(`net/ipv6/conf/${link}/disable_ipv6=${on ? 0 : 1}`)].join(' ')
 }
 
 function changing({ wanted, existing, differences, altnames, step }: Move, name: (ref: unknown) => string): string[] {
@@ -101,13 +117,13 @@ function setting(
   name: (ref: unknown) => string
 ): string[] {
   const lines = new Lines(kind)
-  const differences = all.filter(difference => !isLate(difference))
+  const differences = all.filter(difference => !isLate(difference) && !isIpv6(difference))
   const port = differences.filter(({ wish }) => wish.place === 'port')
   const data = differences.filter(isData)
   const upLater = port.length > 0 || differences.some(({ path }) => path === 'afSpec')
   const up = differences.filter(({ path }) => upLater && path === 'up')
   const own = differences.filter(each => !port.includes(each) && !data.includes(each) && !up.includes(each))
-  const result: string[] = []
+  const result = all.filter(isIpv6).map(({ wish }) => ipv6Command(link, wish.value as boolean))
   const set = (words: readonly string[], more: readonly string[] = []) => {
     if (words.length + more.length > 0) result.push(command(['link', 'set', ...device(link), ...words, ...more]))
   }

@@ -13,24 +13,42 @@ import { anotherMtu } from './wanted.js'
 export interface EnsureContext {
   readonly socket: NetlinkSocket
   create(specs: readonly CreateLink[], signal?: AbortSignal): Promise<PromiseSettledResult<Link>[]>
-  /** Removes links by ifindex; those that are gone count as removed. */
-  remove(indexes: readonly number[]): Promise<PromiseSettledResult<void>[]>
+  /** Removes links by ifindex; those that are gone, or another's by now, count as removed. */
+  remove(indexes: readonly number[], isMeant: (link: Link) => boolean): Promise<PromiseSettledResult<void>[]>
+  setIpv6(index: number, on: boolean): Promise<void>
+}
+
+/** Removes links, but none that has the ifindex of one by now. */
+export function removeAsSeen(
+  context: EnsureContext,
+  links: readonly Link[],
+  owner: string | undefined
+): Promise<PromiseSettledResult<void>[]> {
+  const seen = new Map(links.map(link => [link.index, link]))
+  const isMeant = (now: Link) => {
+    const before = seen.get(now.index)
+    if (!before) return false
+    if (owner !== undefined && isOwnedBy(before, owner)) return isOwnedBy(now, owner)
+    return now.name === before.name && now.kind === before.kind
+  }
+  return context.remove([...seen.keys()], isMeant)
 }
 
 interface Changed {
   index: number
   name: string
   back: readonly ResolvedOptions[]
+  ipv6?: boolean | undefined
   altnames: { readonly add: readonly string[]; readonly remove: readonly string[] }
 }
 
 export class Journal {
-  readonly #created: { index: number; name: string }[] = []
+  readonly #created: Link[] = []
   readonly #changed: Changed[] = []
   readonly #removed: Link[] = []
 
-  created({ index, name = '' }: Link): void {
-    this.#created.push({ index, name })
+  created(link: Link): void {
+    this.#created.push(link)
   }
 
   changed(entry: Changed): void {
@@ -49,14 +67,15 @@ export class Journal {
   async takeBack(context: EnsureContext, owner: string | undefined): Promise<string[]> {
     const left: string[] = []
     const created = await this.#withoutStrangers(context, owner, left)
-    const results = await context.remove(created.map(({ index }) => index))
+    const results = await removeAsSeen(context, created, owner)
     for (const [at, result] of results.entries()) {
       if (result.status === 'rejected') left.push(`${created[at]?.name} is still there: ${said(result.reason)}`)
     }
     await this.#recreate(context, left)
     // Each message is of use without the others.
-    for (const { index, name, back, altnames } of this.#changed.toReversed()) {
+    for (const { index, name, back, ipv6, altnames } of this.#changed.toReversed()) {
       try {
+        if (ipv6 !== undefined) await context.setIpv6(index, ipv6)
         for (const options of back) await context.socket.request(changeRequest(index, options))
         if (altnames.add.length) {
           await context.socket.request(altnamesRequest('RTM_DELLINKPROP', index, [...altnames.add]))
@@ -74,11 +93,7 @@ export class Journal {
   }
 
   /** What was created and is used by nobody else: others may have found it by now. */
-  async #withoutStrangers(
-    { socket }: EnsureContext,
-    owner: string | undefined,
-    left: string[]
-  ): Promise<{ index: number; name: string }[]> {
+  async #withoutStrangers({ socket }: EnsureContext, owner: string | undefined, left: string[]): Promise<Link[]> {
     if (this.#created.length === 0) return []
     const snapshot = new Snapshot(await socket.dumpAs(listRequest({}), payload => new Link(payload)))
     const known = new Set([...this.#created, ...this.#changed].map(({ index }) => index))

@@ -12,7 +12,7 @@ export class EnsurePlan {
     this.steps = rounds.flatMap(movesIn).map(({ step }) => step)
   }
 
-  /** The steps as commands of iproute2, for a shell. What it has no word for is a comment. */
+  /** The steps as commands of iproute2 and sysctl, for a shell. What it has no word for is a comment. */
   toString(): string {
     return this.#rounds.flatMap(commandsOf).join('\n')
   }

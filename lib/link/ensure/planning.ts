@@ -53,7 +53,8 @@ export function planMoves(situation: Situation): Moves {
     levels: levels.filter(level => level !== undefined),
     removals,
     early,
-    nameOf: index => snapshot.nameOf(index) as string
+    nameOf: index => snapshot.nameOf(index) as string,
+    isBridge: ref => (wanted.get(snapshot.nameOf(ref) as string)?.kind ?? snapshot.find(ref)?.kind) === 'bridge'
   }
 }
 

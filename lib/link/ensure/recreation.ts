@@ -1,6 +1,7 @@
 /** A removed link made again, as far as the kernel showed it. */
 import { plain } from '../../codec/attributes.js'
 import { findLinkKind } from '../../rtnetlink/link-kind.js'
+import { hasIpv6 } from '../ipv6.js'
 import type { Link } from '../link.js'
 import type { CreateLink } from '../link-options.js'
 import { portSettings } from './changes.js'
@@ -19,6 +20,7 @@ export function recreationOf(link: Link, peer?: Link): CreateLink {
   const options: Record<string, unknown> = { kind, name, index, up, altnames }
   for (const attribute of ATTRIBUTES) options[attribute] = link[attribute]
   for (const flag of FLAGS) options[flag] = link.flags[flag]
+  options['ipv6'] = hasIpv6(link)
   if (findLinkKind(kind)?.lower) options['link'] = link.link
   if (link.master) options['master'] = link.master
   if (link.port) options['port'] = portSettings(link)

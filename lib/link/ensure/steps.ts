@@ -1,6 +1,6 @@
 /** The steps of a plan, as they are told and as they are carried out. */
 import type { LinkwrightError } from '../../errors.js'
-import type { Link } from '../link.js'
+import type { Link, LinkRef } from '../link.js'
 import type { Wanted } from './wanted.js'
 import type { Difference, EnsureChange } from './wishes.js'
 
@@ -48,6 +48,8 @@ export interface Moves {
   /** Removals that cannot wait. */
   readonly early: readonly Move[]
   nameOf(index: number): string
+  /** Whether a link is a bridge, or will be one. */
+  isBridge(ref: LinkRef): boolean
 }
 
 /** Every move of a round in order. */

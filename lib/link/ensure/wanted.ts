@@ -2,6 +2,7 @@
 import { prefixPath } from '../../codec/codec.js'
 import { invalidArgument } from '../../errors.js'
 import { findLinkKind } from '../../rtnetlink/link-kind.js'
+import { randomAddress } from '../bridge-defaults.js'
 import type { LinkRef } from '../link.js'
 import type { CreateLink } from '../link-options.js'
 import { afterCreation, altnamesRequest, changeRequest, createRequest, type ResolvedOptions } from '../link-requests.js'
@@ -169,7 +170,10 @@ function complete(draft: Draft, names: Map<string, string>, owner: string | unde
     if (options['link'] !== undefined && found && !found.lower) {
       throw invalidArgument('link', `nothing (a ${kind} sits on no other link)`, options['link'])
     }
-    const tagged = withOwner({ ...options, owner, kind }) as object as Options
+    // Left to the kernel it may be whatever the kernel makes of it.
+    const { address, ...rest } = options
+    const isLeft = kind === 'bridge' && address === null
+    const tagged = withOwner({ ...(isLeft ? rest : options), owner, kind }) as object as Options
     const resolved = References.dry.resolve({ ...tagged, name })
     if (notCreatable) changeRequest(1, { ...resolved, name: undefined })
     else checkCreation(resolved)
@@ -180,6 +184,8 @@ function complete(draft: Draft, names: Map<string, string>, owner: string | unde
         throw invalidArgument(key, 'nothing (the kernel does not tell whether it is so)', options[key])
       }
     }
+    // Drawn here, so that the text of a plan has one as well.
+    if (kind === 'bridge' && address === undefined) options['address'] = randomAddress()
     return { name, path, kind, notCreatable, options, wishes, altnames, peer, level: -1 }
   } catch (error) {
     throw prefixPath(error, path)

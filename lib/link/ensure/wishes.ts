@@ -2,8 +2,10 @@
 import { asSent, isSame, plain } from '../../codec/attributes.js'
 import type { AnyCodec } from '../../codec/codec.js'
 import { bool } from '../../codec/integers.js'
+import { invalidArgument } from '../../errors.js'
 import { bridgePort } from '../../rtnetlink/bridge-port.js'
 import { linkMessage } from '../../rtnetlink/link.js'
+import { hasIpv6 } from '../ipv6.js'
 import type { Link, LinkRef } from '../link.js'
 import { splitOptions } from '../link-options.js'
 import type { ResolvedOptions } from '../link-requests.js'
@@ -13,7 +15,7 @@ import type { Snapshot } from './snapshot.js'
 export interface Wish {
   /** The option: `mtu`, `port.cost`. */
   readonly path: string
-  readonly place: 'attribute' | 'data' | 'port' | 'flag' | 'reference'
+  readonly place: 'attribute' | 'data' | 'port' | 'flag' | 'reference' | 'sysctl'
   readonly name: string
   /** As it was given; for a reference the link, `null` for none. */
   readonly value: unknown
@@ -72,11 +74,25 @@ export function wishesOf(options: ResolvedOptions): Wish[] {
   for (const [name, value] of Object.entries(flags)) {
     wishes.push({ path: name, place: 'flag', name, value, wanted: value, codec: bool, createOnly: false })
   }
+  const { ipv6 } = options
+  if (ipv6 !== undefined) {
+    if (typeof ipv6 !== 'boolean') throw invalidArgument('ipv6', 'true or false', ipv6)
+    wishes.push({
+      path: 'ipv6',
+      place: 'sysctl',
+      name: 'ipv6',
+      value: ipv6,
+      wanted: ipv6,
+      codec: bool,
+      createOnly: false
+    })
+  }
   return wishes
 }
 
 /** What the link has of what a wish is about. */
 function has(link: Link, { place, name }: Wish): unknown {
+  if (place === 'sysctl') return hasIpv6(link)
   if (place === 'flag') return (link.flags as Record<string, unknown>)[name]
   const of = place === 'attribute' ? link : place === 'port' ? link.port : link.data
   return (of as Record<string, unknown> | undefined)?.[name]
@@ -110,6 +126,8 @@ export function differenceOf(wish: Wish, link: Link, snapshot: Snapshot): Differ
     }
   }
   const got = has(link, wish)
+  // What the kernel does not say cannot be otherwise.
+  if (place === 'sysctl' && got === undefined) return undefined
   if (got === undefined ? isNothing(wanted) : isSame(codec, wanted, got)) return undefined
   return { path, from: plain(got), to: plain(wanted), wish }
 }

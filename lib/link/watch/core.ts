@@ -41,6 +41,9 @@ const LONGEST_REST = 500
 /** Sockets that fail are opened anew, unless that has just not helped so many times. */
 const FAILURES = 3
 
+/** Where announcements of the own namespace come from. */
+const OWN = -1
+
 /** Unwinds what is under way; the iteration knows why. */
 const ENDED = new Error('the watch has ended')
 
@@ -184,13 +187,21 @@ export class WatchCore {
 
   #hear(messages: Message[], nsid: number): void {
     this.#heard = performance.now()
-    const space = nsid < 0 ? this.#own : this.#others.get(nsid)
+    const space = nsid === OWN ? this.#own : this.#others.get(nsid)
     for (const message of messages) {
-      if (message.type === RTM.RTM_NEWNSID || message.type === RTM.RTM_DELNSID) this.#namespacesChanged = true
+      if (message.type === RTM.RTM_NEWNSID || message.type === RTM.RTM_DELNSID) this.#hearNsid(message)
       else if (space) space.hear(message)
       else this.#namespacesChanged ||= this.#allNamespaces
     }
     this.#wake?.()
+  }
+
+  /** An id may be another namespace's by the time that it is looked at. */
+  #hearNsid({ data, start, end }: Message): void {
+    this.#namespacesChanged = true
+    const space = this.#others.get(nsidMessage.read(data, start, end).nsid ?? OWN)
+    space?.forget()
+    space?.markAll()
   }
 
   #lost(reason: WatchResync['reason']): void {

@@ -7,7 +7,7 @@ import type { Route } from '../routes.js'
 
 /** Only links that all of what is given holds for. One that comes to match is `added`, one that ceases to is `removed`. */
 export interface LinkInterest {
-  /** Any of these ifindexes. The kernel leaves out the others' announcements, if they are 500 at most. */
+  /** Any of these ifindexes. The kernel leaves out the others' announcements, if they are some hundreds at most. */
   index?: readonly number[] | undefined
   /** Any of these names or alternative names. */
   name?: readonly string[] | undefined

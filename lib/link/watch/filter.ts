@@ -24,16 +24,21 @@ const RETURN = 0x06
 const [TYPE, FAMILY, INDEX] = [4, 16, 20]
 const ALL = 0xffffffff
 
-/** More ifindexes than this are for the listener to sort out. */
-const INDEXES = 500
+/**
+ * Ifindexes are for the listener to sort out where they would make a program longer than this. The kernel keeps twice that
+ * in instructions of its own, in memory of which a socket had 20 KiB before Linux 6.7 (net.core.optmem_max).
+ */
+const LONGEST = 1100
 
 type Instruction = [code: number, jumpIfTrue: number, jumpIfFalse: number, k: number]
 
+/** Stands for a jump to the end of the rule. */
+const SKIP: Instruction = [JUMP, 0, 0, 0]
+
 /** A program of `struct sock_filter`. */
 export function announcementFilter(rules: readonly Rule[]): Uint8Array {
-  const program: Instruction[] = []
-  for (const rule of rules) for (const type of rule.types) program.push(...ruleOf(type, rule))
-  program.push([RETURN, 0, 0, 0])
+  const whole = programOf(rules)
+  const program = whole.length <= LONGEST ? whole : programOf(rules.map(rule => ({ ...rule, index: undefined })))
   const bytes = new DataView(new ArrayBuffer(program.length * 8))
   for (const [at, [code, jumpIfTrue, jumpIfFalse, k]] of program.entries()) {
     bytes.setUint16(at * 8, code, hostLittleEndian)
@@ -44,26 +49,26 @@ export function announcementFilter(rules: readonly Rule[]): Uint8Array {
   return new Uint8Array(bytes.buffer)
 }
 
+function programOf(rules: readonly Rule[]): Instruction[] {
+  return [...rules.flatMap(ruleOf), [RETURN, 0, 0, 0]]
+}
+
 /** Returns where it holds, falls through to what follows where not. */
-function ruleOf(type: number, { family, notFamily, index }: Rule): Instruction[] {
-  const conditions: Instruction[] = []
-  if (family !== undefined) conditions.push([LOAD_BYTE, 0, 0, FAMILY], [JUMP_IF_EQUAL, 1, 0, family])
-  if (notFamily !== undefined) conditions.push([LOAD_BYTE, 0, 0, FAMILY], [JUMP_IF_EQUAL, 0, 1, notFamily])
-  const accept: Instruction[] = []
-  if (index && index.length <= INDEXES) {
-    accept.push([LOAD_WORD, 0, 0, INDEX])
-    for (const one of index) accept.push([JUMP_IF_EQUAL, 0, 1, inNetworkOrder(one, 4)], [RETURN, 0, 0, ALL])
-  } else accept.push([RETURN, 0, 0, ALL])
-  // The short jumps skip the long one that follows them, which leads past the rule.
-  const body: Instruction[] = [[LOAD_HALF, 0, 0, TYPE], [JUMP_IF_EQUAL, 1, 0, inNetworkOrder(type, 2)], ...conditions]
-  const jumps = body.filter(([code]) => code === JUMP_IF_EQUAL).length
-  const length = body.length + jumps + accept.length
-  const program: Instruction[] = []
-  for (const instruction of body) {
-    program.push(instruction)
-    if (instruction[0] === JUMP_IF_EQUAL) program.push([JUMP, 0, 0, length - program.length - 1])
+function ruleOf({ types, family, notFamily, index }: Rule): Instruction[] {
+  const body: Instruction[] = [[LOAD_HALF, 0, 0, TYPE]]
+  // Whichever of the types it is: past the others, and past the jump that follows them.
+  for (const [at, type] of types.entries()) {
+    body.push([JUMP_IF_EQUAL, types.length - at, 0, inNetworkOrder(type, 2)])
   }
-  return [...program, ...accept]
+  body.push(SKIP)
+  if (family !== undefined) body.push([LOAD_BYTE, 0, 0, FAMILY], [JUMP_IF_EQUAL, 1, 0, family], SKIP)
+  if (notFamily !== undefined) body.push([LOAD_BYTE, 0, 0, FAMILY], [JUMP_IF_EQUAL, 0, 1, notFamily], SKIP)
+  if (index) {
+    body.push([LOAD_WORD, 0, 0, INDEX])
+    for (const one of index) body.push([JUMP_IF_EQUAL, 0, 1, inNetworkOrder(one, 4)], [RETURN, 0, 0, ALL])
+  } else body.push([RETURN, 0, 0, ALL])
+  // The short jumps reach no further than the long ones, which lead past the rule.
+  return body.map((each, at) => (each === SKIP ? [JUMP, 0, 0, body.length - at - 1] : each))
 }
 
 /** BPF loads as if all were in network order; netlink is in the machine's. */

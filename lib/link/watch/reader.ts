@@ -41,9 +41,9 @@ export class Reader {
     if (!work.some(({ table, scopes }) => table.kind.object === 'link' && scopes.length > 0)) await this.#barrier()
     for (const { table, all, scopes } of work) {
       const answers: Answer[] = []
-      if (all) answers.push(await this.#dump(table.kind.readAll(table.nsid), undefined))
+      if (all) answers.push(await this.#dump(table, table.kind.readAll(table.nsid), undefined))
       else if (table.kind.object === 'link') answers.push(...(await this.#get(table, scopes)))
-      else for (const scope of scopes) answers.push(await this.#dump(table.kind.read(scope, table.nsid), scope))
+      else for (const scope of scopes) answers.push(await this.#dump(table, table.kind.read(scope, table.nsid), scope))
       readings.push({ table, answers })
     }
     return readings
@@ -63,24 +63,24 @@ export class Reader {
     })
   }
 
-  async #dump(requests: Request[], scope: string | undefined): Promise<Answer> {
+  async #dump(table: Table, requests: Request[], scope: string | undefined): Promise<Answer> {
     const answer: Answer = { scope, messages: [], torn: false }
     for (const request of requests) {
-      const { messages, interrupted } = await this.#tryDump(request)
+      const { messages, interrupted } = await this.#tryDump(table, request)
       for (const message of messages) answer.messages.push(message)
       if (interrupted) answer.torn = true
     }
     return answer
   }
 
-  async #tryDump(request: Request): Promise<{ messages: Message[]; interrupted: boolean }> {
+  async #tryDump(table: Table, request: Request): Promise<{ messages: Message[]; interrupted: boolean }> {
     let last: { messages: Message[]; interrupted: boolean } = { messages: [], interrupted: true }
     for (const milliseconds of ATTEMPTS) {
       if (milliseconds > 0) await this.pause(milliseconds)
       try {
         last = await this.socket.dumpOnce(request)
       } catch (error) {
-        if (isGone(error)) return { messages: [], interrupted: false }
+        if (isGone(error, table)) return { messages: [], interrupted: false }
         throw error
       }
       if (!last.interrupted) break
@@ -90,7 +90,7 @@ export class Reader {
 }
 
 /** The link, the routing table or the namespace that was asked for is not there: it has nothing. */
-function isGone(error: unknown, table?: Table): boolean {
+function isGone(error: unknown, table: Table): boolean {
   if (!(error instanceof LinkwrightError)) return false
-  return error.code === 'ENODEV' || error.code === 'ENOENT' || (error.code === 'EINVAL' && table?.nsid !== null)
+  return error.code === 'ENODEV' || error.code === 'ENOENT' || (error.code === 'EINVAL' && table.nsid !== null)
 }

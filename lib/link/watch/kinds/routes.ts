@@ -14,7 +14,7 @@ export function routeScope(family: string, table: number): string {
 }
 
 export function watchedRoutes({ table }: RouteInterest): Kind<Route> {
-  const dump = (family: IpFamily, of: number | undefined) =>
+  const dump = (family: IpFamily | 'unspec', of: number | undefined) =>
     encodeRequest('RTM_GETROUTE', RTM.RTM_GETROUTE, routeMessage, { family, table: of }, { flags: NLM_F_DUMP })
   return {
     object: 'route',
@@ -33,7 +33,8 @@ export function watchedRoutes({ table }: RouteInterest): Kind<Route> {
       (table === undefined || it.tableId === table) &&
       // Entries of a cache, which kernels before 4.20 put among the routes.
       !it.flags.cloned,
-    readAll: () => [dump('inet', table), dump('inet6', table)],
+    // Of all families at once: a kernel without IPv6 takes a request for its routes as one for all.
+    readAll: () => [dump('unspec', table)],
     read: scope => {
       const [family, of] = scope.split(' ')
       return [dump(family as IpFamily, Number(of))]
