@@ -1,4 +1,5 @@
 /** Creating links, one or many: what takes several steps, and the way back. */
+import { fstatSync } from 'node:fs'
 import { setImmediate } from 'node:timers/promises'
 import { prefixPath } from '../codec/codec.js'
 import { amend, LinkwrightError } from '../errors.js'
@@ -22,6 +23,7 @@ import {
   type ResolvedOptions
 } from './link-requests.js'
 import { withOwner } from './owner.js'
+import { Progress } from './progress.js'
 import { namesIn, References } from './references.js'
 
 /** Links per exchange: the next is encoded while the kernel makes these, and the event loop turns in between. */
@@ -41,10 +43,35 @@ export interface LinkVerbs {
   addAltnames(ref: LinkRef, names: string[]): Promise<void>
   indexOf(ref: LinkRef): Promise<number>
   withoutIpv6(index: number, why: Ipv6Off): Promise<void>
+  /** Those with an ifindex that is another link's by now are left alone; a result each. */
+  removeMade(links: readonly Link[]): Promise<PromiseSettledResult<void>[]>
 }
 
 /** Opens the verbs of another namespace for a moment. */
 export type OpenLinks = (netns: NetnsRef | undefined) => Promise<{ links: LinkVerbs; close(): void }>
+
+/** Opens the verbs of each namespace once, for as long as its descriptors are open. */
+class Doors {
+  readonly #open: OpenLinks
+  readonly #doors = new Map<bigint, ReturnType<OpenLinks>>()
+
+  constructor(open: OpenLinks) {
+    this.#open = open
+  }
+
+  readonly open: OpenLinks = async netns => {
+    if (typeof netns !== 'object' || !('fd' in netns)) return await this.#open(netns)
+    const { ino } = fstatSync(netns.fd, { bigint: true })
+    const door = this.#doors.get(ino) ?? this.#open(netns)
+    this.#doors.set(ino, door)
+    const { links } = await door
+    return { links, close() {} }
+  }
+
+  async close(): Promise<void> {
+    for (const door of this.#doors.values()) (await door.catch(() => undefined))?.close()
+  }
+}
 
 /** What creating takes. */
 export interface CreationContext {
@@ -130,37 +157,52 @@ export async function createLinks(
     () => isIpv6OffByDefault(context.socket, context.ownNetns)
   )
   const results: Promise<Settled[]>[] = []
+  const progress = new Progress(options.onProgress)
   const turns = new Turns()
   const total = Array.isArray(all) ? all.length : undefined
-  const elsewhere = new Map<number, NetnsRef>()
+  const elsewhere = new Map<number, Elsewhere>()
+  const inodes = new Map<CreateLink, bigint>()
   let given = 0
   let done = 0
   let failed = false
   const finished = (settled: Settled[]): Settled[] => {
     failed ||= settled.some(({ status }) => status === 'rejected')
     done += settled.length
-    options.onProgress?.(done, total)
+    progress.report(done, total)
     return settled
   }
-  for await (const chunk of chunksOf(all)) {
-    if (results.length >= IN_FLIGHT) await results[results.length - IN_FLIGHT]
-    if (results.length > 0) await setImmediate()
-    for (const [at, item] of chunk.entries()) if (item?.netns !== undefined) elsewhere.set(given + at, item.netns)
-    given += chunk.length
-    const givenUp = options.cancel.givenUp ?? (failed && options.allOrNone ? { reason: undefined } : undefined)
-    if (givenUp) {
-      const unmade = chunk.map((): Settled => ({ status: 'rejected', reason: givenUp.reason }))
-      results.push(Promise.resolve(finished(unmade)))
-    } else {
-      const refused = chunk.map(refusal)
-      const encodable = chunk.filter((_, at) => refused[at] === undefined)
-      await Promise.all([references.load(encodable), ipv6.load(encodable)])
-      results.push(createChunk(context, chunk, refused, { references, ipv6 }, turns, options).then(finished))
+  try {
+    for await (const chunk of chunksOf(all)) {
+      if (results.length >= IN_FLIGHT) await results[results.length - IN_FLIGHT]
+      if (results.length > 0) await setImmediate()
+      if (progress.failed) break
+      for (const [at, item] of chunk.entries()) {
+        if (item?.netns !== undefined) elsewhere.set(given + at, { netns: item.netns, given: item })
+      }
+      given += chunk.length
+      const givenUp = options.cancel.givenUp ?? (failed && options.allOrNone ? { reason: undefined } : undefined)
+      if (givenUp) {
+        const unmade = chunk.map((): Settled => ({ status: 'rejected', reason: givenUp.reason }))
+        results.push(Promise.resolve(finished(unmade)))
+      } else {
+        const refused = chunk.map(refusal)
+        const encodable = chunk.filter((_, at) => refused[at] === undefined)
+        await Promise.all([references.load(encodable), ipv6.load(encodable)])
+        results.push(createChunk(context, chunk, refused, { references, ipv6, inodes }, turns, options).then(finished))
+      }
     }
+    await Promise.all(results)
+    progress.end()
+  } catch (error) {
+    // The source or the callback threw. What is under way is waited for: nothing is made after the end.
+    const made = (await Promise.all(results)).flat()
+    if (options.allOrNone) await removeMade(context, made, elsewhere, inodes)
+    throw error
   }
   const settled = (await Promise.all(results)).flat()
   const named = settled.length === 1 ? settled : settled.map(numbered)
-  return failed && options.allOrNone ? await takeBack(context, named, elsewhere) : named
+  if (!failed || !options.allOrNone) return named
+  return undone(named, await removeMade(context, named, elsewhere, inodes))
 }
 
 async function* chunksOf(all: LinkSource): AsyncGenerator<CreateLink[], void, undefined> {
@@ -180,28 +222,43 @@ async function* chunksOf(all: LinkSource): AsyncGenerator<CreateLink[], void, un
   if (chunk.length > 0) yield take()
 }
 
-/** Removes what was made, because something else was not. What cannot be removed stays fulfilled. */
-async function takeBack(
+/** An item that is made in another namespace. */
+interface Elsewhere {
+  netns: NetnsRef
+  given: CreateLink
+}
+
+/** Removes what was made, those of a namespace together. Gives the items that are gone. */
+async function removeMade(
   context: CreationContext,
   settled: Settled[],
-  elsewhere: ReadonlyMap<number, NetnsRef>
-): Promise<Settled[]> {
+  elsewhere: ReadonlyMap<number, Elsewhere>,
+  inodes: ReadonlyMap<CreateLink, bigint>
+): Promise<Set<number>> {
+  const here = new Map<number, Link>()
+  const there = new Map<NetnsRef, { inode: bigint | undefined; made: Map<number, Link> }>()
+  for (const [item, result] of settled.entries()) {
+    if (result.status === 'rejected') continue
+    const place = elsewhere.get(item)
+    if (place) {
+      const { netns, given } = place
+      const { made } = there.get(netns) ?? { made: new Map<number, Link>() }
+      there.set(netns, { inode: inodes.get(given), made: made.set(item, result.value) })
+    } else here.set(item, result.value)
+  }
+  const removed = new Set<number>()
+  const note = (made: Map<number, Link>, results: PromiseSettledResult<void>[]) => {
+    for (const [at, item] of [...made.keys()].entries()) if (results[at]?.status === 'fulfilled') removed.add(item)
+  }
+  note(here, await context.links.removeMade([...here.values()]))
+  for (const [ref, { inode, made }] of there) note(made, await removeThere(context, ref, inode, [...made.values()]))
+  return removed
+}
+
+/** Says of all that they were not made, because something was not. What could not be removed stays fulfilled. */
+function undone(settled: Settled[], removed: ReadonlySet<number>): Settled[] {
   const at = settled.findIndex(result => result.status === 'rejected' && result.reason !== undefined)
   const cause = (settled[at] as PromiseRejectedResult).reason
-  const made: { item: number; index: number }[] = []
-  for (const [item, result] of settled.entries()) {
-    if (result.status === 'fulfilled') made.push({ item, index: result.value.index })
-  }
-  const here = made.filter(({ item }) => !elsewhere.has(item))
-  const removed = new Set<number>()
-  const results = await context.removeAll(here.map(({ index }) => index))
-  for (const [position, { status }] of results.entries()) {
-    if (status === 'fulfilled') removed.add((here[position] as { item: number }).item)
-  }
-  for (const { item, index } of made) {
-    const netns = elsewhere.get(item)
-    if (netns !== undefined && (await removeThere(context, netns, index))) removed.add(item)
-  }
   return settled.map((result, item) => {
     if (result.status === 'rejected' ? result.reason !== undefined : !removed.has(item)) return result
     const what = result.status === 'rejected' ? 'not made' : 'removed again'
@@ -210,29 +267,38 @@ async function takeBack(
   })
 }
 
-async function removeThere(context: CreationContext, netns: NetnsRef, index: number): Promise<boolean> {
+/** None where that is another namespace by now. */
+async function removeThere(
+  context: CreationContext,
+  ref: NetnsRef,
+  inode: bigint | undefined,
+  made: Link[]
+): Promise<PromiseSettledResult<void>[]> {
   try {
-    const there = await context.open(netns)
+    using netns = openNetns(ref)
+    if (fstatSync(netns.fd, { bigint: true }).ino !== inode) return []
+    const there = await context.open({ fd: netns.fd })
     try {
-      await there.links.delete(index, { ifExists: true })
+      return await there.links.removeMade(made)
     } finally {
       there.close()
     }
-    return true
   } catch {
-    return false
+    return []
   }
 }
 
 /** Never rejects: every item has a result. */
 async function createChunk(
-  context: CreationContext,
+  outer: CreationContext,
   chunk: readonly CreateLink[],
   refused: (Error | undefined)[],
   known: Known,
   turns: Turns,
   options: CreationOptions
 ): Promise<Settled[]> {
+  const doors = new Doors(outer.open)
+  const context = { ...outer, open: doors.open }
   const items = chunk.map((given, at) => (refused[at] ? { reason: refused[at] } : prepare(given, known)))
   const ready = items.filter(isPrepared)
   try {
@@ -264,6 +330,7 @@ async function createChunk(
   } catch (reason) {
     return items.map(item => ({ status: 'rejected', reason: isPrepared(item) ? reason : item.reason }))
   } finally {
+    await doors.close()
     for (const item of ready) {
       item.netns?.close()
       item.peerNetns?.close()
@@ -312,9 +379,11 @@ function checkPeerSteps(peer: VethPeer): void {
 interface Known {
   references: References
   ipv6: Ipv6Defaults
+  /** Of the namespaces that links were made in. */
+  inodes: Map<CreateLink, bigint>
 }
 
-function prepare(given: CreateLink, { references, ipv6 }: Known): Prepared | { reason: unknown } {
+function prepare(given: CreateLink, { references, ipv6, inodes }: Known): Prepared | { reason: unknown } {
   let netns: OpenNetns | undefined
   let peerNetns: OpenNetns | undefined
   try {
@@ -328,6 +397,7 @@ function prepare(given: CreateLink, { references, ipv6 }: Known): Prepared | { r
     if (given.netns !== undefined) {
       netns = openNetns(given.netns)
       resolved.netnsFd = netns.fd
+      inodes.set(given, fstatSync(netns.fd, { bigint: true }).ino)
     }
     if (resolved.peer && peer?.netns !== undefined) {
       peerNetns = openNetns(peer.netns)
@@ -501,15 +571,16 @@ async function takeTogether(
 }
 
 async function removeTogether(context: CreationContext, indexes: number[]): Promise<void> {
+  let left = indexes
   if (indexes.length > 1 && !context.socket.closed) {
     try {
-      await context.removeAll(indexes)
-      return
+      const results = await context.removeAll(indexes)
+      left = indexes.filter((_, at) => results[at]?.status === 'rejected')
     } catch {
       // One by one, then.
     }
   }
-  for (const index of indexes) await remove(context, context.links, index)
+  for (const index of left) await remove(context, context.links, index)
 }
 
 async function finish(

@@ -405,6 +405,17 @@ export class Links {
     }
   }
 
+  /** @internal Removes links that were just made, if they are still what is there. */
+  async removeMade(made: readonly Link[]): Promise<PromiseSettledResult<void>[]> {
+    const links = new Map(made.map(link => [link.index, link]))
+    const isMeant = ({ index, kind, name, address }: Link) => {
+      const link = links.get(index)
+      return kind === link?.kind && (name === link?.name || address === link?.address)
+    }
+    const options = { ifExists: true, isMeant, cancel: new Cancellation({}), onProgress: undefined }
+    return await removeLinks(this.#socket, [...links.keys()], options)
+  }
+
   #create(all: LinkSource, options: CreateManyOptions, undo: boolean): Promise<PromiseSettledResult<Link>[]> {
     const context = {
       socket: this.#socket,

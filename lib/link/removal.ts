@@ -6,10 +6,12 @@
  */
 import { randomInt } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
+import { addon, type NativeDescriptors } from '../addon.js'
 import { amend, LinkwrightError } from '../errors.js'
+import { kernelAtLeast } from '../kernel-release.js'
 import type { Cancellation } from '../netlink/cancellation.js'
 import type { Request } from '../netlink/request.js'
-import type { BatchResult, NetlinkSocket } from '../netlink/socket.js'
+import { type BatchResult, NetlinkSocket } from '../netlink/socket.js'
 import { RTM } from '../rtnetlink/verbs.js'
 import { Link } from './link.js'
 import {
@@ -21,6 +23,7 @@ import {
   readdressed
 } from './link-requests.js'
 import { groupAlias, isOwnerGroup } from './owner.js'
+import { Progress } from './progress.js'
 
 /** Links removed by one message. The kernel does nothing else to links meanwhile (RTNL), for some 0.3 s. */
 const TOGETHER = 1024
@@ -77,7 +80,11 @@ export async function removeLinks(
   const removal = new Removal(socket, refs.length, options)
   const found = await removal.find(refs)
   const members = new Map<number, Member>()
-  for (const item of found) if ('link' in item && !members.has(item.link.index)) members.set(item.link.index, item)
+  for (const item of found) {
+    if ('link' in item && !members.has(item.link.index)) members.set(item.link.index, item)
+    // Not there, or there twice.
+    else removal.progressed()
+  }
   await removal.remove([...members.values()])
   return found.map((item, at) => {
     const result = 'link' in item ? (members.get(item.link.index)?.result ?? DONE) : rejected(item.error)
@@ -89,19 +96,23 @@ class Removal {
   readonly #socket: NetlinkSocket
   readonly #options: RemovalOptions
   readonly #total: number
+  readonly #progress: Progress<number>
   #done = 0
+  /** The socket's namespace: should the socket be closed on the way, links are put back over another one. */
+  #place: NativeDescriptors | undefined
 
   constructor(socket: NetlinkSocket, total: number, options: RemovalOptions) {
     this.#socket = socket
     this.#total = total
     this.#options = options
+    this.#progress = new Progress(options.onProgress)
   }
 
   /** The links that the references mean now. */
   async find(refs: readonly (string | number)[]): Promise<(Member | { error: unknown })[]> {
     if (refs.length >= DUMPED_FROM) {
       const links = await this.#all()
-      return refs.map(ref => this.#member(ref, links.get(ref)))
+      if (links) return refs.map(ref => this.#member(ref, links.get(ref)))
     }
     const answers = await this.#exchange(refs.map(ref => getRequest(ref, false)))
     return answers.map((answer, at) => {
@@ -111,10 +122,12 @@ class Removal {
     })
   }
 
-  /** All links by whatever names them. */
-  async #all(): Promise<Map<string | number, Link>> {
+  /** All links by whatever names them, if they hold still enough. */
+  async #all(): Promise<Map<string | number, Link> | undefined> {
+    const there = await this.#dump()
+    if (!there) return undefined
     const links = new Map<string | number, Link>()
-    for (const [at, link] of (await this.#dump()).entries()) {
+    for (const [at, link] of there.entries()) {
       if (at % LOOKED_AT === LOOKED_AT - 1) await setImmediate()
       links.set(link.index, link)
       if (link.name !== undefined) links.set(link.name, link)
@@ -123,8 +136,15 @@ class Removal {
     return links
   }
 
-  #dump(): Promise<Link[]> {
-    return this.#socket.dumpAs(listRequest({}), payload => new Link(payload))
+  /** All links. Since Linux 6.9 the ones that stay are in it whatever others create and remove meanwhile. */
+  async #dump(): Promise<Link[] | undefined> {
+    const attempts = kernelAtLeast('6.9') ? 1 : undefined
+    try {
+      return await this.#socket.dumpAs(listRequest({}), payload => new Link(payload), {}, attempts)
+    } catch (error) {
+      if (error instanceof LinkwrightError && error.code === 'ERR_DUMP_INTERRUPTED') return undefined
+      throw error
+    }
   }
 
   #member(ref: string | number, link: Link | undefined): Member | { error: unknown } {
@@ -142,9 +162,18 @@ class Removal {
     // What has no kind (lo, a network card) cannot be removed: the kernel says so of each.
     const alone = members.filter(({ kind }) => kind === undefined)
     const others = members.filter(({ kind }) => kind !== undefined && kind !== 'bridge')
-    await this.#removeInGroups(others, TOGETHER)
-    await this.#removeInGroups(bridges, BRIDGES_TOGETHER)
-    await this.#removeAlone(alone)
+    const { native } = this.#socket
+    this.#place = await addon()
+      .openNetns(native)
+      .catch(() => undefined)
+    try {
+      await this.#removeInGroups(others, TOGETHER)
+      await this.#removeInGroups(bridges, BRIDGES_TOGETHER)
+      await this.#removeAlone(alone)
+    } finally {
+      await this.#place?.close()
+    }
+    this.#progress.end()
   }
 
   async #removeInGroups(members: Member[], together: number): Promise<void> {
@@ -157,9 +186,9 @@ class Removal {
         await this.#restore(members)
         throw error
       })
-      if (!strangers) return this.#removeGroups(groups, base)
+      if (strangers === false) return this.#removeGroups(groups, base)
       await this.#restore(members)
-      if (attempt === ATTEMPTS) return this.#removeAlone(members)
+      if (strangers === undefined || attempt === ATTEMPTS) return this.#removeAlone(members.filter(isLeft))
     }
   }
 
@@ -177,14 +206,15 @@ class Removal {
   }
 
   /**
-   * Whether somebody else is in the groups. Settles those of ours that are not what they were: gone, or another link with
-   * the same ifindex.
+   * Whether somebody else is in the groups; `undefined` where that is not to be known. Settles those of ours that are not
+   * what they were: gone, or another link with the same ifindex.
    */
-  async #check(groups: Member[][], base: number): Promise<boolean> {
+  async #check(groups: Member[][], base: number): Promise<boolean | undefined> {
     const members = new Map(groups.flat().map(member => [member.link.index, member]))
     const there = await this.#dump()
+    if (!there) return undefined
     const seen = new Set<number>()
-    const changed: Member[] = []
+    const taken: Member[] = []
     for (const [at, link] of there.entries()) {
       if (at % LOOKED_AT === LOOKED_AT - 1) await setImmediate()
       const member = members.get(link.index)
@@ -193,14 +223,13 @@ class Removal {
       if (!member && within) return true
       if (!member || member.result) continue
       seen.add(link.index)
-      const same =
-        link.kind === member.kind &&
-        (member.address ?? link.address) === link.address &&
-        this.#options.isMeant?.(link) !== false
-      if (!within || !same) changed.push(member)
+      const same = isSame(link, member) && this.#options.isMeant?.(link) !== false
+      if (within && same) continue
+      // The group that somebody else gave it meanwhile is not ours to change.
+      if (within) taken.push(member)
+      this.#settle(member, rejected(same ? changing(member.link) : another(member.link)))
     }
-    await this.#restore(changed)
-    for (const member of changed) this.#settle(member, rejected(another(member.link)))
+    await this.#restore(taken)
     for (const [index, member] of members) if (!seen.has(index)) this.#settle(member, rejected(gone(index)))
     return false
   }
@@ -215,6 +244,11 @@ class Removal {
         await this.#socket.request(deleteGroupRequest(base + at))
         for (const member of left) this.#settle(member, DONE)
       } catch (error) {
+        // All were there: they went with others, such as the other ends of pairs.
+        if (isAbsence(rejected(error))) {
+          for (const member of left) this.#settle(member, DONE)
+          continue
+        }
         await this.#restore(left)
         if (givenUp || this.#socket.closed) for (const member of left) this.#settle(member, rejected(error))
         // One that cannot be removed keeps the others of its group.
@@ -237,21 +271,25 @@ class Removal {
 
   /** Puts links back into the groups that they were in. */
   async #restore(members: Member[]): Promise<void> {
-    await this.#exchange(
-      members.map(({ link, groupBefore, tag }) =>
-        changeRequest(link.index, { group: groupBefore, alias: tag === undefined ? undefined : '' })
-      )
+    const requests = members.map(({ link, groupBefore, tag }) =>
+      changeRequest(link.index, { group: groupBefore, alias: tag === undefined ? undefined : '' })
     )
+    await this.#exchange(requests)
+    if (!this.#socket.closed || !this.#place || requests.length === 0) return
+    const place = { fd: this.#place.fds[0] as number }
+    using socket = await NetlinkSocket.open({ netns: place }).catch(() => undefined)
+    // Without CAP_SYS_ADMIN no namespace can be entered.
+    if (socket) await this.#exchange(requests, socket)
   }
 
   /** A result for each request, whatever becomes of the socket. */
-  async #exchange(requests: Request[]): Promise<BatchResult[]> {
+  async #exchange(requests: Request[], socket = this.#socket): Promise<BatchResult[]> {
     const answers: Promise<BatchResult[]>[] = []
     for (const chunk of slices(requests, CHUNK)) {
       // The kernel has work while the answers to the chunks before are read.
       if (answers.length >= IN_FLIGHT) await answers[answers.length - IN_FLIGHT]
       if (answers.length > 0) await setImmediate()
-      answers.push(this.#socket.batch(chunk).catch(error => chunk.map((): BatchResult => ({ replies: [], error }))))
+      answers.push(socket.batch(chunk).catch(error => chunk.map((): BatchResult => ({ replies: [], error }))))
     }
     return (await Promise.all(answers)).flat()
   }
@@ -259,7 +297,12 @@ class Removal {
   #settle(member: Member | undefined, result: Settled): void {
     if (!member || member.result) return
     member.result = result
-    this.#options.onProgress?.(++this.#done, this.#total)
+    this.progressed()
+  }
+
+  /** One more has a result. */
+  progressed(): void {
+    this.#progress.report(++this.#done, this.#total)
   }
 }
 
@@ -281,6 +324,23 @@ function another({ name, index }: Link): LinkwrightError {
     link: name,
     syscall: 'RTM_DELLINK'
   })
+}
+
+function changing({ name }: Link): LinkwrightError {
+  return new LinkwrightError(`RTM_DELLINK ${name}: somebody else changes it at the same time`, {
+    code: 'ERR_NOT_SETTLED',
+    link: name,
+    syscall: 'RTM_DELLINK'
+  })
+}
+
+/** Others may rename a link, and udev gives many a new address right after their creation. */
+function isSame(link: Link, { link: before, kind, address }: Member): boolean {
+  return link.kind === kind && (address === undefined || link.address === address || link.name === before.name)
+}
+
+function isLeft({ result }: Member): boolean {
+  return result === undefined
 }
 
 function isAbsence(result: Settled): boolean {

@@ -136,10 +136,17 @@ export class NetlinkSocket {
   /**
    * {@link dump} for large tables: makes something of each message at once, with an index of its attributes, and lets the
    * event loop turn in between.
+   *
+   * @param attempts with 1 a table that changed meanwhile is taken as it came
    */
-  async dumpAs<T>(request: Request, make: (payload: Payload) => T, options: CallOptions = {}): Promise<T[]> {
+  async dumpAs<T>(
+    request: Request,
+    make: (payload: Payload) => T,
+    options: CallOptions = {},
+    attempts = DUMP_ATTEMPTS
+  ): Promise<T[]> {
     const attributesAt = request.schema ? NLMSG_HEADER + request.schema.headerLength : 0
-    const exchange = await this.#dump(request, options, attributesAt)
+    const exchange = await this.#dump(request, options, attributesAt, attempts)
     const made: T[] = []
     let row = 0
     for (const [turn, buffer] of exchange.replies.entries()) {

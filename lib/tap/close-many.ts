@@ -7,6 +7,7 @@
 import { fstatSync } from 'node:fs'
 import { addon, type TunPlace } from '../addon.js'
 import { invalidArgument } from '../errors.js'
+import type { Link } from '../link/link.js'
 import { Netlink } from '../link/netlink.js'
 import { removeLinks } from '../link/removal.js'
 import { Cancellation } from '../netlink/cancellation.js'
@@ -56,7 +57,7 @@ async function removeIn(devices: readonly TunDevice[]): Promise<void> {
   const { netns } = (devices[0] as TunDevice).place
   const passing = (await Promise.all(slices(devices, LOOKED_AT).map(some => find(some, netns)))).flat()
   if (passing.length <= FEW) return
-  const names = new Map(passing.map(({ device, name }) => [device.index, name]))
+  const found = new Map(passing.map(it => [it.device.index, it]))
   const net = await Netlink.open({ netns })
   try {
     await removeLinks(
@@ -64,7 +65,7 @@ async function removeIn(devices: readonly TunDevice[]): Promise<void> {
       passing.map(({ device }) => device.index),
       {
         ifExists: true,
-        isMeant: link => link.name === names.get(link.index) && link.is('tun'),
+        isMeant: link => isSame(link, found.get(link.index)),
         cancel: new Cancellation({}),
         onProgress: undefined
       }
@@ -72,6 +73,13 @@ async function removeIn(devices: readonly TunDevice[]): Promise<void> {
   } finally {
     net.close()
   }
+}
+
+/** Whether a link is the device, and nobody else has attached to queues of it. */
+function isSame(link: Link, found: Found | undefined): boolean {
+  if (!link.is('tun') || !found || link.name !== found.name) return false
+  const { numQueues = 0, numDisabledQueues = 0 } = link.data
+  return numQueues + numDisabledQueues <= found.device.queues
 }
 
 /** Those that are still in their namespace and do not outlive their descriptors. */

@@ -6,6 +6,10 @@ import { TunDevice } from './tun-device.js'
 /** What ends a process that does not handle it, and asks for it politely. */
 const SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
+const handlers = new Set<unknown>()
+/** Handlers at work: none ends the process while another one closes. */
+let closing = 0
+
 /**
  * Closes devices when a signal ends the process, and lets it end then: by the signal, or as the program's own handlers
  * wish. A second signal ends it at once.
@@ -25,15 +29,24 @@ export function closeOnSignals(
   if (typeof resources !== 'function') throw invalidArgument('resources', 'a function that gives them', resources)
   const stop = () => {
     for (const signal of signals) process.removeListener(signal, close)
+    handlers.delete(close)
   }
   const close = async (signal: NodeJS.Signals) => {
+    const isHandled = process.listeners(signal).some(listener => !handlers.has(listener))
     stop()
-    const all = [...resources()]
-    const devices = all.filter(resource => resource instanceof TunDevice)
-    const others = all.filter(resource => !(resource instanceof TunDevice))
-    await Promise.allSettled([closeTunDevices(devices), ...others.map(other => other[Symbol.asyncDispose]())])
-    if (process.listenerCount(signal) === 0) process.kill(process.pid, signal)
+    closing++
+    try {
+      const all = [...resources()]
+      const devices = all.filter(resource => resource instanceof TunDevice)
+      const others = all.filter(resource => !(resource instanceof TunDevice))
+      await Promise.allSettled([closeTunDevices(devices), ...others.map(other => other[Symbol.asyncDispose]())])
+    } finally {
+      closing--
+    }
+    if (!isHandled && closing === 0 && process.listenerCount(signal) === 0) process.kill(process.pid, signal)
   }
-  for (const signal of signals) process.on(signal, close)
+  handlers.add(close)
+  // Before the program's own, which may be there but once.
+  for (const signal of signals) process.prependListener(signal, close)
   return { [Symbol.dispose]: stop }
 }

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { amend, invalidArgument, LinkwrightError } from '../errors.js'
 import { chunksOf } from '../link/chunks.js'
+import { Progress } from '../link/progress.js'
 import { checkKeys } from '../options.js'
 import { signal as checkSignal } from './checks.js'
 
@@ -38,21 +39,31 @@ export async function openMany<Spec, Device>(
   if (signal !== undefined) checkSignal(signal, 'signal')
   const total = Array.isArray(source) ? source.length : undefined
   const chunks: Promise<Settled<Device>[]>[] = []
+  const progress = new Progress(onProgress)
   let done = 0
   let failed = false
   const finished = (settled: Settled<Device>[]) => {
     failed ||= settled.some(({ status }) => status === 'rejected')
     done += settled.length
-    onProgress?.(done, total)
+    progress.report(done, total)
     return settled
   }
-  for await (const chunk of chunksOf(source, CHUNK)) {
-    if (chunks.length >= IN_FLIGHT) await chunks[chunks.length - IN_FLIGHT]
-    if (chunks.length > 0) await setImmediate()
-    const givenUp = signal?.aborted ? { reason: signal.reason } : undefined
-    if (givenUp || (failed && onError === 'undo')) {
-      chunks.push(Promise.resolve(finished(chunk.map(() => rejected(givenUp?.reason)))))
-    } else chunks.push(openChunk(chunk).then(finished))
+  try {
+    for await (const chunk of chunksOf(source, CHUNK)) {
+      if (chunks.length >= IN_FLIGHT) await chunks[chunks.length - IN_FLIGHT]
+      if (chunks.length > 0) await setImmediate()
+      if (progress.failed) break
+      const givenUp = signal?.aborted ? { reason: signal.reason } : undefined
+      if (givenUp || (failed && onError === 'undo')) {
+        chunks.push(Promise.resolve(finished(chunk.map(() => rejected(givenUp?.reason)))))
+      } else chunks.push(openChunk(chunk).then(finished))
+    }
+    await Promise.all(chunks)
+    progress.end()
+  } catch (error) {
+    // The source or the callback threw: nobody gets what is open.
+    await closeAll(openIn((await Promise.all(chunks)).flat()))
+    throw error
   }
   const settled = (await Promise.all(chunks)).flat().map(numbered)
   return failed && onError === 'undo' ? await takeBack(settled, closeAll) : settled
@@ -64,13 +75,17 @@ async function takeBack<Device>(
 ): Promise<Settled<Device>[]> {
   const at = settled.findIndex(result => result.status === 'rejected' && result.reason !== undefined)
   const cause = (settled[at] as PromiseRejectedResult).reason
-  await closeAll(settled.flatMap(result => (result.status === 'fulfilled' ? [result.value] : [])))
+  await closeAll(openIn(settled))
   return settled.map((result, item) => {
     if (result.status === 'rejected' && result.reason !== undefined) return result
     const what = result.status === 'rejected' ? 'not opened' : 'closed again'
     const message = `${what}, because item ${at} failed: ${cause instanceof Error ? cause.message : cause}`
     return rejected(new LinkwrightError(message, { code: 'ERR_UNDONE', item, cause }))
   })
+}
+
+function openIn<Device>(settled: Settled<Device>[]): Device[] {
+  return settled.flatMap(result => (result.status === 'fulfilled' ? [result.value] : []))
 }
 
 export function rejected(reason: unknown): PromiseRejectedResult {

@@ -82,7 +82,7 @@ export abstract class QueueDevice {
   }
 
   /** @internal */
-  protected get queues(): number {
+  get queues(): number {
     return this.descriptors.fds.length
   }
 

@@ -1,4 +1,5 @@
 /** TAPs that are ready before somebody wants one. */
+import { setImmediate } from 'node:timers/promises'
 import { closedError, invalidArgument } from '../errors.js'
 import type { FrameBatch } from '../frames/batch.js'
 import type { ChangeLink } from '../link/link-options.js'
@@ -182,24 +183,33 @@ export class TapPool {
 
   /** Opens what is missing, for those who wait first. */
   #fill(): Promise<void> {
-    this.#filling ??= this.#open().finally(() => {
-      this.#filling = undefined
-    })
+    this.#filling ??= this.#open()
     return this.#filling
   }
 
   async #open(): Promise<void> {
-    for (;;) {
-      const missing = this.#size + this.#waiters.size - this.#ready.length
-      if (this.closed || missing <= 0) return
-      const results = await Tap.openMany(Array.from({ length: missing }, () => this.#tap))
-      let failure: { reason: unknown } | undefined
-      for (const result of results) {
-        if (result.status === 'rejected') failure ??= result
-        else this.#offer(result.value)
-      }
-      if (failure) throw failure.reason
+    // Who takes one is not kept waiting by it.
+    await setImmediate()
+    try {
+      while (!this.closed && this.#missing > 0) await this.#openSome(this.#missing)
+    } finally {
+      // At once: who comes from now on would wait for what has ended.
+      this.#filling = undefined
     }
+  }
+
+  get #missing(): number {
+    return this.#size + this.#waiters.size - this.#ready.length
+  }
+
+  async #openSome(missing: number): Promise<void> {
+    const results = await Tap.openMany(Array.from({ length: missing }, () => this.#tap))
+    let failure: { reason: unknown } | undefined
+    for (const result of results) {
+      if (result.status === 'rejected') failure ??= result
+      else this.#offer(result.value)
+    }
+    if (failure) throw failure.reason
   }
 
   #offer(tap: Tap): void {

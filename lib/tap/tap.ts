@@ -24,8 +24,9 @@ export class Tap extends TunDevice {
 
   /**
    * Opens many TAP devices in few steps. Each has a result of its own, as of `Promise.allSettled`: one that fails does not
-   * stop the others. With `onError: 'undo'` it stops them, and those that are open are closed; their error is
-   * `ERR_UNDONE`, with the failure as its cause.
+   * stop the others. With `onError: 'undo'` it stops them, and those that are open are closed, and no longer persistent
+   * if that was made so; their error is `ERR_UNDONE`, with the failure as its cause. If the source or `onProgress` throws,
+   * all are closed likewise.
    *
    * Devices are made in the order given, so `vnet%d` counts up. An async iterable is read as far as the kernel follows.
    * Each descriptor counts for RLIMIT_NOFILE.
@@ -44,7 +45,10 @@ export class Tap extends TunDevice {
       )
     }
     try {
-      return await openMany(specs, options, open, taps => Tap.closeMany(taps))
+      return await openMany(specs, options, open, async taps => {
+        await Promise.allSettled(taps.map(tap => tap.unpersist()))
+        await Tap.closeMany(taps)
+      })
     } finally {
       await openings.close()
     }

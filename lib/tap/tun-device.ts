@@ -72,6 +72,11 @@ export class TunDevice extends QueueDevice {
     await this.ioctl('TUNSETPERSIST', on ? 1 : 0)
   }
 
+  /** @internal Lets it go with its descriptors, if it is its opening that made it stay. */
+  async unpersist(): Promise<void> {
+    if (this.#opened.persisted) await this.setPersist(false)
+  }
+
   /** Bytes that may wait on the way to the stack. */
   async setSndbuf(bytes: number): Promise<void> {
     this.assertOpen()

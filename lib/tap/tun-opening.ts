@@ -29,6 +29,8 @@ export interface OpenedTun {
   place: Place
   flags: number
   vnetHeaderSize: number
+  /** Made persistent by this opening. */
+  persisted: boolean
 }
 
 /** Options that were found right. */
@@ -164,7 +166,8 @@ export async function finishOpening(
     for (const step of undo.reverse()) await step().catch(() => {})
     throw nativeError(error, { link: opened.name })
   }
-  return { ...opened, netns: netns ?? net?.netns, place, flags, vnetHeaderSize }
+  const persisted = persist === true && (opened.flags & IFF.PERSIST) === 0
+  return { ...opened, netns: netns ?? net?.netns, place, flags, vnetHeaderSize, persisted }
 }
 
 /** The link's own settings. Gives the link as it was before, if it may have been there. */

@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterEach, describe, expect, vi } from 'vitest'
-import { type CreateLink, type LinkwrightError, Tap } from '../../lib/index.js'
+import { type CreateLink, type LinkwrightError, Netlink, Tap } from '../../lib/index.js'
 import { type Namespace, test } from '../support/namespace.js'
 import { traffic } from '../support/trace.js'
 
@@ -155,6 +155,77 @@ test('giving up keeps the links that are left, in their groups', async ({ ns }) 
   expect(list(ns).map(({ ifname, group }) => [ifname, group])).toEqual([
     ['lo', 'default'],
     ...left.map(name => [name, name === 'i1099' ? '5' : 'default'])
+  ])
+})
+
+test('a socket that is closed on the way leaves no link in the group', async ({ ns }) => {
+  await make(ns, ifbs(300))
+  await ns.net.links.set('i7', { group: 7 })
+  using net = await Netlink.open({ netns: ns.name })
+  const before = list(ns)
+  choosing.push(() => {
+    // Once the links are marked.
+    const dumpAs = net.socket.dumpAs.bind(net.socket)
+    vi.spyOn(net.socket, 'dumpAs').mockImplementationOnce((...args: Parameters<typeof dumpAs>) => {
+      net.close()
+      return dumpAs(...args)
+    })
+    return undefined
+  })
+  await expect(net.links.deleteMany(ifbs(300).map(({ name }) => name as string))).rejects.toMatchObject({
+    code: 'ERR_CLOSED'
+  })
+  expect(list(ns).map(({ ifname, group }) => [ifname, group])).toEqual(
+    before.map(({ ifname, group }) => [ifname, group])
+  )
+})
+
+test('a callback that throws cuts nothing short', async ({ ns }) => {
+  await make(ns, ifbs(1100))
+  const deletion = ns.net.links.deleteMany([...ifbs(1100).map(({ name }) => name as string), 'none'], {
+    onProgress: () => {
+      throw new Error('a mistake')
+    }
+  })
+  await expect(deletion).rejects.toThrow('a mistake')
+  expect(list(ns).map(({ ifname }) => ifname)).toEqual(['lo'])
+})
+
+test('the progress goes as far as the list, whatever is in it', async ({ ns }) => {
+  await make(ns, ifbs(2))
+  const progress: number[] = []
+  await ns.net.links.deleteMany(['i0', 'none', 'i0', 'i1', 'lo'], { onProgress: done => void progress.push(done) })
+  expect(progress).toEqual([1, 2, 3, 4, 5])
+})
+
+test('both ends of many pairs, one list behind the other', async ({ ns }) => {
+  const ends = (letter: string) => Array.from({ length: 1030 }, (_, i) => `${letter}${i}`)
+  const peers = ends('w')
+  await make(
+    ns,
+    ends('v').map((name, i) => ({ kind: 'veth', name, peer: { name: peers[i] as string } }))
+  )
+  expect(new Set(codes(await ns.net.links.deleteMany([...ends('v'), ...peers])))).toEqual(new Set(['done']))
+})
+
+test('a link that gets another address meanwhile is the same, and one that gets another group is not told to be gone', async ({
+  ns
+}) => {
+  await make(ns, [...ifbs(2), { kind: 'veth', name: 'i2', peer: { name: 'i3' } }])
+  choosing.push(() => {
+    ip(ns, 'link', 'set', 'i2', 'address', '02:00:00:00:00:01')
+    const dumpAs = ns.net.socket.dumpAs.bind(ns.net.socket)
+    vi.spyOn(ns.net.socket, 'dumpAs').mockImplementationOnce((...args: Parameters<typeof dumpAs>) => {
+      ip(ns, 'link', 'set', 'i1', 'group', '7')
+      return dumpAs(...args)
+    })
+    return undefined
+  })
+  const results = await ns.net.links.deleteMany(['i0', 'i2', 'i1'], { ifExists: true })
+  expect(codes(results)).toEqual(['done', 'done', 'ERR_NOT_SETTLED'])
+  expect(list(ns).map(({ ifname, group }) => [ifname, group])).toEqual([
+    ['lo', 'default'],
+    ['i1', '7']
   ])
 })
 

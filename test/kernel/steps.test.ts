@@ -1,7 +1,8 @@
 /** What takes several steps: the way back, whatever happens in between. */
 import { execFileSync } from 'node:child_process'
-import { describe, expect } from 'vitest'
+import { describe, expect, vi } from 'vitest'
 import { type CreateLink, type Link, LinkwrightError, Netlink } from '../../lib/index.js'
+import { NetlinkSocket } from '../../lib/netlink/socket.js'
 import { createNamespace, test } from '../support/namespace.js'
 import { traffic } from '../support/trace.js'
 
@@ -99,6 +100,59 @@ describe('createMany, all or none', () => {
     expect(progress.length).toBeGreaterThan(1)
     expect(progress.map(([done]) => done)).toEqual(progress.map(([done]) => done).toSorted((a, b) => a - b))
     expect(progress.at(-1)).toEqual([100, 100])
+  })
+
+  test('those of another namespace go together, over few sockets', async ({ ns, other }) => {
+    const specs = ifbs(100).map((spec): CreateLink => ({ ...spec, netns: other.name, up: true }))
+    const open = vi.spyOn(NetlinkSocket, 'open')
+    const { result, sent } = await traffic(() =>
+      ns.net.links.createMany([...specs, { kind: 'ifb', name: 'lo' }], { onError: 'undo' })
+    )
+    const opened = open.mock.calls.length
+    open.mockRestore()
+    expect(new Set(codes(result as PromiseSettledResult<Link>[]))).toEqual(new Set(['ERR_UNDONE', 'EEXIST']))
+    expect(other.tools.linkNames()).toEqual(['lo'])
+    expect(sent.filter(({ type }) => type === 'RTM_DELLINK')).toHaveLength(1)
+    expect(opened).toBeLessThan(10)
+  })
+
+  test('a namespace that took over the name is left alone', async ({ ns }) => {
+    await using other = await createNamespace()
+    const results = await ns.net.links.createMany(
+      [
+        { kind: 'ifb', name: 'i0', index: 77, netns: other.name },
+        { kind: 'ifb', name: 'lo' }
+      ],
+      {
+        onError: 'undo',
+        onProgress() {
+          execFileSync('ip', ['netns', 'del', other.name])
+          execFileSync('ip', ['netns', 'add', other.name])
+          execFileSync('ip', ['-n', other.name, 'link', 'add', 'innocent', 'index', '77', 'type', 'ifb'])
+        }
+      }
+    )
+    expect(codes(results).at(-1)).toBe('EEXIST')
+    expect(other.tools.linkNames()).toEqual(['lo', 'innocent'])
+  })
+
+  test.for(['source', 'callback'])('a %s that throws ends it, and what was made is removed', async (what, { ns }) => {
+    async function* specs(): AsyncGenerator<CreateLink> {
+      for (const [at, spec] of ifbs(300).entries()) {
+        if (at === 200 && what === 'source') throw new Error('a mistake')
+        yield spec
+      }
+    }
+    const onProgress = () => {
+      if (what === 'callback') throw new Error('a mistake')
+    }
+    await expect(ns.net.links.createMany(specs(), { onError: 'undo', onProgress })).rejects.toThrow('a mistake')
+    expect(ns.tools.linkNames()).toEqual(['lo'])
+    await expect(ns.net.links.createMany(specs(), { onProgress })).rejects.toThrow('a mistake')
+    const left = ns.tools.linkNames()
+    // Nothing comes after the end.
+    await ns.net.links.list()
+    expect(ns.tools.linkNames()).toEqual(left)
   })
 
   test('refuses what it does not know', async ({ ns }) => {

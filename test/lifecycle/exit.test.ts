@@ -46,8 +46,17 @@ describe('with many TAPs open, which are closed first', () => {
     expect({ code, signal, stdout }).toEqual({ code: null, signal: name, stdout: 'ready\nremoved\nremoved\n' })
   })
 
-  test('the program has handlers of its own', async () => {
-    const { code, signal, stdout } = await runProgram('signalled', { signal: 'SIGTERM', args: ['own'] })
+  test('none ends it while another is closing', async () => {
+    const { code, signal, stdout } = await runProgram('signalled', { signal: 'SIGTERM', args: ['two'] })
+    expect({ code, signal, stdout }).toEqual({
+      code: null,
+      signal: 'SIGTERM',
+      stdout: 'ready\nremoved\nremoved\nslow\n'
+    })
+  })
+
+  test.each(['own', 'once'])('the program has handlers of its own (%s)', async how => {
+    const { code, signal, stdout } = await runProgram('signalled', { signal: 'SIGTERM', args: [how] })
     expect({ code, signal, stdout }).toEqual({ code: 7, signal: null, stdout: 'ready\nremoved\nremoved\nclosed\n' })
   })
 })

@@ -173,6 +173,34 @@ describe('opening', () => {
     await expect.poll(() => newFiles(before)).toEqual([])
   })
 
+  test('all or none of those that persist, but for one that was there', async () => {
+    const netns = createNetns()
+    ip(netns, 'tuntap', 'add', 'many0', 'mode', 'tap')
+    const results = await openMany(
+      taps(40, i => ({ netns, persist: true, exclusive: i !== 0, ...(i === 39 ? { master: 'nobody' } : {}) })),
+      { onError: 'undo' }
+    )
+    expect(new Set(codes(results))).toEqual(new Set(['ERR_UNDONE', 'ENODEV']))
+    expect(names(netns)).toEqual(['lo', 'many0'])
+  })
+
+  test.each(['source', 'callback'])('a %s that throws ends it, and nothing stays open', async what => {
+    const netns = createNetns()
+    const before = openFiles()
+    async function* specs() {
+      for (const [at, spec] of taps(200, () => ({ netns, persist: true })).entries()) {
+        if (at === 100 && what === 'source') throw new Error('a mistake')
+        yield spec
+      }
+    }
+    const onProgress = () => {
+      if (what === 'callback') throw new Error('a mistake')
+    }
+    await expect(openMany(specs(), { onProgress })).rejects.toThrow('a mistake')
+    expect(names(netns)).toEqual(['lo'])
+    await expect.poll(() => newFiles(before)).toEqual([])
+  })
+
   test('given up in the middle', async () => {
     const netns = createNetns()
     const controller = new AbortController()
@@ -233,6 +261,16 @@ describe('closing', () => {
     expect(names(netns)).not.toContain('many0')
     await using again = await Tap.open({ name: persistent.name, netns, exclusive: false })
     await again.setPersist(false)
+  })
+
+  test('a device that another process has attached to stays', async () => {
+    const netns = createNetns()
+    const devices = opened(await openMany(taps(20, () => ({ netns, multiQueue: true }))))
+    // As another process does it, by the name.
+    await using guest = await Tap.open({ name: 'many7', netns, multiQueue: true, exclusive: false })
+    await Tap.closeMany(devices)
+    expect(names(netns)).toEqual(['lo', 'many7'])
+    expect((await guest.describe()).name).toBe('many7')
   })
 
   test('frames in use end', async () => {

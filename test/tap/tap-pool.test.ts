@@ -1,5 +1,5 @@
 /** A pool of TAPs: there at once, refilled behind, drained at the end. */
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { Tap, TapPool, type TapPoolOptions } from '../../lib/index.js'
 import { ping } from './support/kernel-stack.js'
 import { needsTun } from './support/needs.js'
@@ -73,6 +73,28 @@ test('who comes when it is empty waits for the next', async () => {
   for (const tap of taps) owned(tap)
   expect(new Set(taps.map(({ index }) => index)).size).toBe(20)
   await expect.poll(() => pool.ready).toBe(2)
+})
+
+test('who comes in the moment that it is full is not forgotten', async () => {
+  const netns = createBridge()
+  const pool = await openPool({ name: 'pool%d', netns, size: 1 })
+  let late: Promise<Tap> | undefined
+  const original = Tap.openMany
+  const openMany = vi.spyOn(Tap, 'openMany').mockImplementationOnce(async (...given) => {
+    const results = await original.apply(Tap, given)
+    const look = (left: number) => {
+      if (pool.ready === 1) {
+        owned(pool.takeNow())
+        late = pool.take()
+      } else if (left > 0) queueMicrotask(() => look(left - 1))
+    }
+    look(20)
+    return results
+  })
+  owned(pool.takeNow())
+  await expect.poll(() => late).toBeDefined()
+  openMany.mockRestore()
+  owned(await late)
 })
 
 test('a TAP that was deleted meanwhile is not handed out', async () => {
