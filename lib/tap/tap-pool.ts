@@ -112,6 +112,8 @@ export class TapPool {
     cancel.throwIfGivenUp()
     const tap = this.takeNow() ?? (await this.#wait(cancel))
     const { addresses = [], ...link } = settings
+    // An alias alone would replace the words that tell the owner.
+    if (link.alias !== undefined && link.owner === undefined) link.owner = this.#tap.owner
     try {
       if (Object.values(link).some(value => value !== undefined))
         await this.#net.links.set(tap.index, link as ChangeLink, options)

@@ -58,6 +58,13 @@ test('settings that come late', async () => {
   expect(ip(netns, 'address', 'show', 'dev', tap.name)).toContain('198.51.100.1/24')
 })
 
+test('an alias that comes late leaves the owner', async () => {
+  const netns = createBridge()
+  const pool = await openPool({ name: 'pool%d', netns, owner: 'vmm', size: 1, refillBelow: 0 })
+  const tap = owned(await pool.take({ alias: 'guest 7' }))
+  expect(ipLink(tap.name, netns)?.ifalias).toBe('linkwright:vmm guest 7')
+})
+
 test('a setting that fails closes the TAP', async () => {
   const netns = createBridge()
   const pool = await openPool({ name: 'pool%d', netns, size: 1, refillBelow: 0 })
