@@ -185,7 +185,7 @@ export async function createLinks(
         const unmade = chunk.map((): Settled => ({ status: 'rejected', reason: givenUp.reason }))
         results.push(Promise.resolve(finished(unmade)))
       } else {
-        const refused = chunk.map(refusal)
+        const refused = chunk.map(given => refusal(given, references))
         const encodable = chunk.filter((_, at) => refused[at] === undefined)
         await Promise.all([references.load(encodable), ipv6.load(encodable)])
         results.push(createChunk(context, chunk, refused, { references, ipv6, inodes }, turns, options).then(finished))
@@ -349,9 +349,9 @@ function numbered(result: Settled, item: number): Settled {
 }
 
 /** Why something cannot be encoded, where it needs look-ups: found out before them. */
-function refusal(given: CreateLink): Error | undefined {
+function refusal(given: CreateLink, references: References): Error | undefined {
   try {
-    if (namesIn(given).length === 0) return undefined
+    if (references.has(namesIn(given))) return undefined
     const resolved = References.dry.resolve(given)
     giveBridgeAddress(resolved)
     createRequest(resolved, false)

@@ -34,6 +34,8 @@ export class References {
   readonly #lookUp: (name: string) => Promise<number>
   readonly #assumed: number | undefined
   readonly #found = new Map<string, { index: number } | { error: unknown }>()
+  /** Two may ask for the same at once. */
+  readonly #looking = new Map<string, Promise<void>>()
 
   constructor(lookUp: (name: string) => Promise<number>, assumed?: number) {
     this.#lookUp = lookUp
@@ -46,14 +48,25 @@ export class References {
     for (const options of all) for (const name of namesIn(options)) if (!this.#found.has(name)) wanted.add(name)
     if (wanted.size === 0) return
     await Promise.all(
-      [...wanted].map(async name => {
-        try {
-          this.#found.set(name, { index: await this.#lookUp(name) })
-        } catch (error) {
-          this.#found.set(name, { error })
-        }
+      [...wanted].map(name => {
+        const looking = this.#looking.get(name) ?? this.#look(name)
+        this.#looking.set(name, looking)
+        return looking
       })
     )
+  }
+
+  async #look(name: string): Promise<void> {
+    try {
+      this.#found.set(name, { index: await this.#lookUp(name) })
+    } catch (error) {
+      this.#found.set(name, { error })
+    }
+  }
+
+  /** Whether all names are there already. */
+  has(names: readonly string[]): boolean {
+    return names.every(name => this.#found.has(name))
   }
 
   /** Options with ifindexes in place of references. */

@@ -68,8 +68,9 @@ export class TunOpenings {
       this.#scenes.set(key, scene)
       return { scene, items }
     })
-    // The next chunk is opened while this one's links are set.
+    // The next chunk is prepared meanwhile, and opened while this one's links are set.
     const opened = (async () => {
+      for (const { scene, items } of groups) await scene.prepare(items, results)
       await before
       for (const { scene, items } of groups) await scene.open(items, results)
     })()
@@ -102,12 +103,24 @@ class Scene {
     this.#references = new References(async name => (await this.#links()).links.indexOf(name))
   }
 
-  async open(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
+  /** What needs no device yet: whatever is wrong is refused before it costs one. */
+  async prepare(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
     try {
       const { netns, net } = this.#options
       this.#place ??= placeOf(netns, net).then(place => new SharedPlace(place))
-      const place = await this.#place
-      const ready = await this.#prepare(items, results)
+      await this.#place
+      await this.#encode(items, results)
+    } catch (error) {
+      const reason = nativeError(error)
+      for (const { at } of items) results[at] ??= rejected(reason)
+    }
+  }
+
+  async open(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
+    const ready = items.filter(({ native }) => native)
+    if (ready.length === 0) return
+    try {
+      const place = (await this.#place) as SharedPlace
       const devices = ready.map(({ native }) => (native as NativeOpening).device)
       const opened = await withNetns(place.netns, fd => addon().openTuns(fd, devices))
       for (const [i, item] of ready.entries()) {
@@ -117,25 +130,21 @@ class Scene {
       }
     } catch (error) {
       const reason = nativeError(error)
-      for (const { at, opened } of items) if (!opened) results[at] ??= rejected(reason)
+      for (const { at, opened } of ready) if (!opened) results[at] ??= rejected(reason)
     }
   }
 
-  /** Those that may be opened: the others are refused before they cost a device. */
-  async #prepare(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<Item[]> {
+  async #encode(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
     const changes = items.map(({ opening }) => linkChanges(opening.options))
     await this.#references.load(changes.flat())
-    const ready: Item[] = []
     for (const [i, item] of items.entries()) {
       try {
         item.requests = changes[i]?.map(change => changeRequest(1, this.#references.resolve(change))) ?? []
         item.native = await nativeOpening(item.opening)
-        ready.push(item)
       } catch (error) {
         results[item.at] = rejected(nativeError(error, { link: item.opening.options.name }))
       }
     }
-    return ready
   }
 
   async #explain(error: Error, { opening, native }: Item, { netns }: SharedPlace): Promise<Error> {
