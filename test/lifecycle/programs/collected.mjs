@@ -16,12 +16,20 @@ const fds = () =>
   }).length
 const net = await Netlink.open()
 const before = fds()
-await (async () => {
-  for (let i = 0; i < 5; i++) await Netlink.open()
-  for (let i = 0; i < 5; i++) await Tap.open({ name: 'gc%d' })
-  for (let i = 0; i < 5; i++) await net.watch({ links: true }).next()
+const opened = await (async () => {
+  const held = []
+  for (let i = 0; i < 5; i++) held.push(await Netlink.open())
+  for (let i = 0; i < 5; i++) held.push(await Tap.open({ name: 'gc%d' }))
+  for (let i = 0; i < 5; i++) {
+    const watch = net.watch({ links: true })
+    held.push(watch)
+    await watch.next()
+  }
+  const count = fds() - before
+  // Up to here nothing may be collected.
+  held.length = 0
+  return count
 })()
-const opened = fds() - before
 for (let tries = 0; (fds() > before || warnings.length < 15) && tries < 200; tries++) {
   global.gc()
   await delay(20)
