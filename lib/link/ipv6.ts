@@ -22,37 +22,46 @@ interface Options {
 /** Off because it was asked for, because it is a guest's port, or if the link proves to be the port of a bridge. */
 export type Ipv6Off = 'asked' | 'guest' | 'port'
 
+/** Where to find masters. */
+interface Finding {
+  /** One that was looked up by its name. */
+  linkOf(name: string): Link | undefined
+  /** Those that there are. */
+  find(indexes: readonly number[]): Promise<(Link | undefined)[]>
+  /** Whether the namespace gives no new link IPv6. */
+  isOff(): Promise<boolean>
+}
+
 /** What decides about the IPv6 of new links: looked at once for many of them. */
 export class Ipv6Defaults {
-  readonly #get: (ref: LinkRef) => Promise<Link>
-  readonly #isOff: () => Promise<boolean>
-  /** Whether each master is a bridge: ports of a VRF have to keep their IPv6. */
-  readonly #bridges = new Map<string | number, boolean>()
+  readonly #finding: Finding
+  /** Kinds of masters that were given by ifindex. */
+  readonly #kinds = new Map<number, string | undefined>()
   #off: Promise<boolean> | undefined
   #isOffAnyway = false
 
-  /** @param isOff whether the namespace gives no new link IPv6 */
-  constructor(get: (ref: LinkRef) => Promise<Link>, isOff: () => Promise<boolean>) {
-    this.#get = get
-    this.#isOff = isOff
+  constructor(finding: Finding) {
+    this.#finding = finding
   }
 
+  /** Masters that are given by name have been looked up. */
   async load(all: Iterable<Options>): Promise<void> {
-    const wanted = new Set<string | number>()
+    const wanted = new Set<number>()
     let concerned = false
     for (const { ipv6, kind, master, netns } of all) {
       if (ipv6 === true || netns !== undefined) continue
       concerned ||= ipv6 === false || kind === 'macvtap' || Boolean(master)
       const ref = typeof master === 'object' ? master?.index : master
-      if (ipv6 === undefined && kind !== 'macvtap' && ref && !this.#bridges.has(ref)) wanted.add(ref)
+      if (ipv6 !== undefined || kind === 'macvtap') continue
+      if (typeof ref === 'number' && !this.#kinds.has(ref)) wanted.add(ref)
     }
     if (!concerned) return
-    this.#off ??= this.#isOff()
+    this.#off ??= this.#finding.isOff()
     this.#isOffAnyway = await this.#off
     if (this.#isOffAnyway || wanted.size === 0) return
-    const look = async (ref: string | number) => this.#bridges.set(ref, (await this.#get(ref)).kind === 'bridge')
-    // One that is not there is refused when it is used.
-    await Promise.allSettled([...wanted].map(look))
+    const indexes = [...wanted]
+    const links = await this.#finding.find(indexes)
+    for (const [at, index] of indexes.entries()) this.#kinds.set(index, links[at]?.kind)
   }
 
   /** Whether and why a link that is to be made gets no IPv6. */
@@ -63,9 +72,13 @@ export class Ipv6Defaults {
     if (given || (kind !== 'macvtap' && !master)) return asked(options)
     if (kind === 'macvtap') return 'guest'
     if (netns !== undefined) return 'port'
-    return this.#bridges.get(typeof master === 'object' ? (master?.index ?? 0) : (master as string | number))
-      ? 'guest'
-      : undefined
+    return this.#kindOf(master as LinkRef) === 'bridge' ? 'guest' : undefined
+  }
+
+  /** Ports of a VRF have to keep their IPv6. */
+  #kindOf(master: LinkRef): string | undefined {
+    if (typeof master === 'string') return this.#finding.linkOf(master)?.kind
+    return this.#kinds.get(typeof master === 'object' ? master.index : master)
   }
 }
 

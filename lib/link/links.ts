@@ -4,13 +4,15 @@ import { kernelAtLeast } from '../kernel-release.js'
 import { Cancellation } from '../netlink/cancellation.js'
 import type { Message } from '../netlink/framing.js'
 import type { Request } from '../netlink/request.js'
-import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
+import type { BatchResult, CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { type NetnsRef, openNetns } from '../netns.js'
 import { checkKeys } from '../options.js'
 import type { KindName } from '../rtnetlink/link-kind.js'
 import { RTM } from '../rtnetlink/verbs.js'
 import { type CounterOptions, LinkCounters } from './counters.js'
-import { createLinks, type LinkSource, type OpenLinks, wantsVerification } from './creation.js'
+import type { OpenLinks } from './creation/context.js'
+import { createLinks, type LinkSource } from './creation/create-links.js'
+import { linkIn, wantsVerification } from './creation/steps.js'
 import { diagnose } from './diagnosis.js'
 import { ensureLinks } from './ensure/ensure.js'
 import type { EnsureLink, EnsureOptions } from './ensure/options.js'
@@ -186,7 +188,7 @@ export class Links {
     if (lookups) changeRequest(1, References.dry.resolve(changes))
     // Renaming takes the ifindex: the name attribute is the new name then.
     const target = changes.name === undefined ? plainRef(ref) : await this.indexOf(ref, options)
-    const references = new References(name => this.indexOf(name, options))
+    const references = new References(names => this.getMany(names, options))
     await references.load([changes])
     const resolved = references.resolve(changes)
     using netns = changes.netns === undefined ? undefined : openNetns(changes.netns)
@@ -391,6 +393,26 @@ export class Links {
   async indexOf(ref: LinkRef, options: CallOptions = {}): Promise<number> {
     const target = plainRef(ref)
     return typeof target === 'number' ? target : (await this.get(target, options)).index
+  }
+
+  /** @internal Those of some links that there are, in one exchange. */
+  async findMany(refs: readonly (string | number)[], options: CallOptions = {}): Promise<(Link | undefined)[]> {
+    const requests = refs.map(ref => {
+      try {
+        return getRequest(ref, false)
+      } catch {
+        return undefined // nothing that a link could be called
+      }
+    })
+    const sent = requests.filter(request => request !== undefined)
+    const answers = (await this.#socket.batch(sent, options)).values()
+    return requests.map(request => request && linkIn(answers.next().value as BatchResult))
+  }
+
+  /** @internal The same, and why where there is none. */
+  async getMany(refs: readonly string[], options: CallOptions = {}): Promise<PromiseSettledResult<Link>[]> {
+    const found = refs.length > 1 ? await this.findMany(refs, options).catch(() => []) : []
+    return await Promise.allSettled(refs.map(async (ref, at) => found[at] ?? (await this.get(ref, options))))
   }
 
   /** @internal */

@@ -2,7 +2,7 @@
 import { prefixPath } from '../codec/codec.js'
 import { invalidArgument } from '../errors.js'
 import type { NetnsRef } from '../netns.js'
-import type { LinkRef } from './link.js'
+import type { Link, LinkRef } from './link.js'
 import type { BridgePortSettings, VethPeer } from './link-options.js'
 import type { ResolvedOptions } from './link-requests.js'
 import { withOwner } from './owner.js'
@@ -26,47 +26,57 @@ interface Referring {
   netns?: NetnsRef
 }
 
-/** Looks each name up once, however many options refer to it. */
+/** Looks each name up once, however many options refer to it, and those that are asked for at once together. */
 export class References {
   /** Finds every name without looking: to see whether options can be encoded at all. */
-  static readonly dry = new References(async () => DRY, DRY)
+  static readonly dry = new References(async () => [], DRY)
 
-  readonly #lookUp: (name: string) => Promise<number>
+  readonly #lookUp: (names: readonly string[]) => Promise<PromiseSettledResult<Link>[]>
   readonly #assumed: number | undefined
-  readonly #found = new Map<string, { index: number } | { error: unknown }>()
+  readonly #found = new Map<string, PromiseSettledResult<Link>>()
   /** Two may ask for the same at once. */
   readonly #looking = new Map<string, Promise<void>>()
 
-  constructor(lookUp: (name: string) => Promise<number>, assumed?: number) {
+  constructor(lookUp: (names: readonly string[]) => Promise<PromiseSettledResult<Link>[]>, assumed?: number) {
     this.#lookUp = lookUp
     this.#assumed = assumed
   }
 
-  /** Looks up the names that some options refer to. What is not found fails when it is used. */
+  /** Looks up the names that some options refer to. What is not found fails when it is used; it may be there next time. */
   async load(all: Iterable<object>): Promise<void> {
     const wanted = new Set<string>()
-    for (const options of all) for (const name of namesIn(options)) if (!this.#found.has(name)) wanted.add(name)
-    if (wanted.size === 0) return
-    await Promise.all(
-      [...wanted].map(name => {
-        const looking = this.#looking.get(name) ?? this.#look(name)
-        this.#looking.set(name, looking)
-        return looking
-      })
-    )
+    const awaited = new Set<Promise<void>>()
+    for (const options of all) {
+      for (const name of namesIn(options)) {
+        const looking = this.#looking.get(name)
+        if (looking) awaited.add(looking)
+        else if (!this.linkOf(name)) wanted.add(name)
+      }
+    }
+    if (wanted.size > 0) awaited.add(this.#look([...wanted]))
+    await Promise.all(awaited)
   }
 
-  async #look(name: string): Promise<void> {
-    try {
-      this.#found.set(name, { index: await this.#lookUp(name) })
-    } catch (error) {
-      this.#found.set(name, { error })
-    }
+  #look(names: readonly string[]): Promise<void> {
+    const looking = this.#lookUp(names).then(results => {
+      for (const [at, name] of names.entries()) {
+        this.#found.set(name, results[at] as PromiseSettledResult<Link>)
+        this.#looking.delete(name)
+      }
+    })
+    for (const name of names) this.#looking.set(name, looking)
+    return looking
   }
 
   /** Whether all names are there already. */
   has(names: readonly string[]): boolean {
-    return names.every(name => this.#found.has(name))
+    return names.every(name => this.linkOf(name) !== undefined)
+  }
+
+  /** What was found by a name. */
+  linkOf(name: string): Link | undefined {
+    const found = this.#found.get(name)
+    return found?.status === 'fulfilled' ? found.value : undefined
   }
 
   /** Options with ifindexes in place of references. */
@@ -104,8 +114,8 @@ export class References {
     const found = this.#found.get(target)
     if (!found && this.#assumed) return this.#assumed
     if (!found) throw new Error(`${target} was not looked up`)
-    if ('error' in found) throw found.error
-    return found.index
+    if (found.status === 'rejected') throw found.reason
+    return found.value.index
   }
 }
 

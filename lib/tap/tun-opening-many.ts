@@ -100,7 +100,7 @@ class Scene {
 
   constructor(options: TunOptions) {
     this.#options = options
-    this.#references = new References(async name => (await this.#links()).links.indexOf(name))
+    this.#references = new References(async names => (await this.#links()).links.getMany(names))
   }
 
   /** What needs no device yet: whatever is wrong is refused before it costs one. */

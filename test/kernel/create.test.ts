@@ -1,10 +1,14 @@
 /** Creating links: what they get, and what stays when it fails. */
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
-import type { CreateLink } from '../../lib/index.js'
+import type { CreateLink, Link } from '../../lib/index.js'
 import { has } from '../support/features.js'
 import { test } from '../support/namespace.js'
 import { isDump, traffic } from '../support/trace.js'
+
+async function* oneByOne(specs: CreateLink[]): AsyncGenerator<CreateLink> {
+  yield* specs
+}
 
 describe('create', () => {
   test('everything in one message', async ({ ns }) => {
@@ -187,6 +191,46 @@ describe('createMany', () => {
   test('settles also for a single wrong item', async ({ ns }) => {
     const results = await ns.net.links.createMany([{ kind: 'bridge', name: 'with space' }])
     expect(results).toMatchObject([{ status: 'rejected', reason: { code: 'ERR_INVALID_ARG_VALUE', path: 'name' } }])
+  })
+
+  test.for([
+    ['a list', (specs: CreateLink[]) => specs],
+    ['what comes by and by', oneByOne]
+  ] as const)('finds what it has made itself: %s', async ([, source], { ns }) => {
+    const specs = [
+      { kind: 'veth', name: 'v0', peer: { name: 'p0' } },
+      { kind: 'bridge', name: 'br0' },
+      { kind: 'macvlan', name: 'm0', link: 'p0', mode: 'bridge' },
+      ...Array.from({ length: 40 }, (_, i) => ({ kind: 'bridge', name: `other${i}` })),
+      ...Array.from({ length: 80 }, (_, i) => ({ kind: 'ifb', name: `port${i}`, master: `other${i % 40}` })),
+      { kind: 'ifb', name: 'port', master: 'br0' }
+    ] as CreateLink[]
+    const results = await ns.net.links.createMany(source(specs))
+    expect(results.filter(({ status }) => status === 'rejected')).toEqual([])
+    const masters = specs.map(({ name }) => ns.tools.link(name as string).master)
+    expect(masters).toEqual(specs.map(({ master }) => master))
+  })
+
+  test('refers to thousands of others in few exchanges, and to what is not there', async ({ ns }) => {
+    const bridges = Array.from({ length: 60 }, (_, i) => ({ kind: 'bridge', name: `br${i}` }) as const)
+    await ns.net.links.createMany(bridges)
+    const specs = [
+      ...Array.from({ length: 1200 }, (_, i) => ({ kind: 'ifb', name: `port${i}`, master: `br${i % 60}` }) as const),
+      { kind: 'ifb', name: 'alone', master: 'missing' } as const,
+      { kind: 'ifb', name: 'wrong', master: 'much too long for any name '.repeat(9) } as const
+    ]
+    const { result: results, sent } = await traffic(() => ns.net.links.createMany(specs))
+    const result = results as PromiseSettledResult<Link>[]
+    expect(result.slice(0, 1200).filter(({ status }) => status === 'rejected')).toEqual([])
+    expect(result[1200]).toMatchObject({ reason: { code: 'ENODEV', link: 'missing', item: 1200 } })
+    expect(result[1201]).toMatchObject({ reason: { code: 'ERR_INVALID_ARG_VALUE' } })
+    const shown = JSON.parse(ns.tools.ip('-j link show type bridge_slave')) as { ifname: string; master: string }[]
+    expect(Object.fromEntries(shown.map(link => [link.ifname, link.master]))).toEqual(
+      Object.fromEntries(specs.slice(0, 1200).map(({ name, master }) => [name, master]))
+    )
+    // One to find each bridge, one behind each port.
+    const asked = sent.filter(({ type }) => type === 'RTM_GETLINK').length
+    expect(asked).toBeLessThan(1200 + 60 + 8)
   })
 
   test('makes hundreds', async ({ ns }) => {
