@@ -1,6 +1,7 @@
 #include "thread.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <csignal>
 #include <memory>
@@ -53,9 +54,20 @@ bool Create(const char* name, std::function<void()> body, int detach_state, pthr
 
 }  // namespace
 
+// The kernel works for milliseconds at a time on these: woken by the JavaScript thread, they must not take
+// its place.
+void YieldToWaker() {
+  const sched_param none{};
+  if (sched_getscheduler(0) == SCHED_OTHER) (void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
 bool StartThread(std::function<void()> body) {
   pthread_t thread;
-  return Create(kName, std::move(body), PTHREAD_CREATE_DETACHED, &thread);
+  const auto run = [body = std::move(body)] {
+    YieldToWaker();
+    body();
+  };
+  return Create(kName, run, PTHREAD_CREATE_DETACHED, &thread);
 }
 
 bool RunOnThread(std::function<void()> body) {
