@@ -97,6 +97,9 @@ async function explainMacvlan(
         return `the MTU is above that of ${lower.name} (${lower.mtu})`
       }
       if (lower.flags.loopback) return 'the loopback device carries no macvlan links'
+      if (mode === 'passthru') {
+        return `passthru wants ${lower.name} for itself: a link that was moved to another namespace may be on it`
+      }
       return undefined
     }
     default:

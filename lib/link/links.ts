@@ -160,7 +160,8 @@ export class Links {
    * not stop the others, and what one of them made in part is removed. With `onError: 'undo'` it stops them, and those that
    * were made are removed as by {@link deleteMany}; their error is `ERR_UNDONE`, with the failure as its cause.
    *
-   * An async iterable is read as far as the kernel follows, so that not all has to be in memory.
+   * A link may refer by name to one that stands before it. An async iterable is read as far as the kernel follows, so that
+   * not all has to be in memory.
    */
   async createMany(options: LinkSource, callOptions: CreateManyOptions = {}): Promise<PromiseSettledResult<Link>[]> {
     const { onError = 'keep', onProgress } = callOptions
@@ -309,8 +310,9 @@ export class Links {
    *   needed the other ports, but for TAPs that nobody has open, since one of them is its way out;
    * - what another's link stands on.
    *
-   * Not seen are links of other namespaces on top of those here, and processes of an outer pid namespace. A veth's peer
-   * without an owner of its own goes with the pair.
+   * Not seen are links of other namespaces on top of those here, processes of an outer pid namespace, and whoever opens a
+   * TAP between the look at the processes and its removal, about a tenth of a second later. A veth's peer without an owner
+   * of its own goes with the pair.
    *
    * @returns what was removed, what was kept and why, and what the kernel refused to remove, with the error
    */

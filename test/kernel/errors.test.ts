@@ -255,6 +255,17 @@ const WRONG: [title: string, action: (net: Netlink) => Promise<unknown>, path: s
   ['a forwarding entry', net => net.fdb.add({ lladdr: '02:00:00:00:00:01', link: 'low', vlan: -1 }), 'vlan']
 ]
 
+test('passthru beside a link that was moved to another namespace', async ({ ns, other }) => {
+  for (const command of [...LOWER, 'link add link low name m type macvlan mode bridge']) ns.tools.ip(command)
+  ns.tools.ip(`link set dev m netns ${other.name}`)
+  await expect(
+    ns.net.links.create({ kind: 'macvtap', name: 'n', link: 'low', mode: 'passthru' })
+  ).rejects.toMatchObject({
+    code: 'EINVAL',
+    diagnosis: 'passthru wants low for itself: a link that was moved to another namespace may be on it'
+  })
+})
+
 describe('wrong input is refused before anything is sent', () => {
   test.for(WRONG)('%s', async ([, action, path], { ns }) => {
     for (const command of [...LOWER, 'link add name br0 type bridge']) ns.tools.ip(command)

@@ -38,7 +38,7 @@ export async function createLinks(
     await ipv6.load(links)
   }
   // What fails is met with again when it is their turn.
-  const ahead = Array.isArray(all) ? new LookAhead(all, links => void load(links).catch(() => {})) : undefined
+  const ahead = Array.isArray(all) ? new LookAhead(all, CHUNK, links => void load(links).catch(() => {})) : undefined
   const results: Promise<Settled[]>[] = []
   const progress = new Progress(options.onProgress)
   const turns = new Turns()
@@ -62,8 +62,8 @@ export async function createLinks(
       for (const [at, item] of chunk.entries()) {
         if (item?.netns !== undefined) elsewhere.set(given + at, { netns: item.netns, given: item })
       }
-      ahead?.reach(given)
       given += chunk.length
+      ahead?.reach(given)
       const givenUp = options.cancel.givenUp ?? (failed && options.allOrNone ? { reason: undefined } : undefined)
       if (givenUp) {
         const unmade = chunk.map((): Settled => ({ status: 'rejected', reason: givenUp.reason }))

@@ -22,29 +22,27 @@ export async function* independent(chunks: AsyncIterable<CreateLink[]>): AsyncGe
 
 /** Links whose masters are looked up together: an answer waits until the exchanges before it are done. */
 const AHEAD = 1024
-/** Fewer at first: the kernel has something to do sooner. */
-const AT_FIRST = 32
 
 /** Looks up what the links of a list refer to before it is their turn; what the list makes itself is not there yet. */
 export class LookAhead {
   readonly #all: readonly CreateLink[]
   readonly #made: ReadonlySet<string>
   readonly #load: (links: CreateLink[]) => void
-  #next = 0
-  #size = AT_FIRST
+  #next: number
 
-  constructor(all: readonly CreateLink[], load: (links: CreateLink[]) => void) {
+  /** @param from where to begin: the first are looked up when it is known that they can be encoded */
+  constructor(all: readonly CreateLink[], from: number, load: (links: CreateLink[]) => void) {
     this.#all = all
-    this.#made = new Set(all.flatMap(item => (isObject(item) ? namesOf(item) : [])))
+    this.#made = new Set(all.length > from ? all.flatMap(item => (isObject(item) ? namesOf(item) : [])) : [])
     this.#load = load
+    this.#next = from
   }
 
   /** @param at how far the list is made */
   reach(at: number): void {
     while (this.#next < this.#all.length && this.#next <= at + AHEAD / 2) {
-      const links = this.#all.slice(this.#next, this.#next + this.#size)
-      this.#next += this.#size
-      this.#size = AHEAD
+      const links = this.#all.slice(this.#next, this.#next + AHEAD)
+      this.#next += AHEAD
       this.#load(links.filter(item => isObject(item) && !namesIn(item).some(name => this.#made.has(name))))
     }
   }
