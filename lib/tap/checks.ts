@@ -12,8 +12,11 @@ type Checks = Readonly<Record<string, Check>>
 const known = new WeakMap<Checks, ReadonlySet<string>>()
 
 function keysOf(checks: Checks): ReadonlySet<string> {
-  const keys = known.get(checks) ?? new Set(Object.keys(checks))
-  known.set(checks, keys)
+  let keys = known.get(checks)
+  if (!keys) {
+    keys = new Set(Object.keys(checks))
+    known.set(checks, keys)
+  }
   return keys
 }
 

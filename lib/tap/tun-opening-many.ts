@@ -14,6 +14,7 @@ import {
   nativeOpening,
   type OpenedTun,
   type Opening,
+  openedAtOnce,
   openingError,
   openTunDevice,
   readOptions
@@ -140,7 +141,8 @@ class Scene {
     for (const [i, item] of items.entries()) {
       try {
         item.requests = changes[i]?.map(change => changeRequest(1, this.#references.resolve(change))) ?? []
-        item.native = await nativeOpening(item.opening)
+        const native = nativeOpening(item.opening)
+        item.native = native instanceof Promise ? await native : native
       } catch (error) {
         results[item.at] = rejected(nativeError(error, { link: item.opening.options.name }))
       }
@@ -156,13 +158,18 @@ class Scene {
   async finish(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
     const open = items.filter(({ opened }) => opened)
     await this.#configure(open)
-    await Promise.all(
-      open.map(async ({ at, opening, native, opened, configured }) => {
-        const place = (await (this.#place as Promise<SharedPlace>)).share()
-        const finishing = finishOpening(opening, native as NativeOpening, opened as TunOpened, place, configured)
-        results[at] = await settled(finishing)
-      })
-    )
+    const place = await (this.#place as Promise<SharedPlace>)
+    const finish = async ({ at, opening, native, opened, configured }: Item): Promise<void> => {
+      const finishing = finishOpening(opening, native as NativeOpening, opened as TunOpened, place.share(), configured)
+      results[at] = await settled(finishing)
+    }
+    const unfinished: Promise<void>[] = []
+    for (const item of open) {
+      const value = item.configured && openedAtOnce(item.opening, item.opened as TunOpened, () => place.share())
+      if (value) results[item.at] = { status: 'fulfilled', value }
+      else unfinished.push(finish(item))
+    }
+    if (unfinished.length > 0) await Promise.all(unfinished)
   }
 
   /** Sets the links of all in as few exchanges as possible. Those that fail are set again one by one, which explains. */

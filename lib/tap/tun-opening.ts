@@ -7,7 +7,7 @@ import { type NetnsRef, withNetns } from '../netns.js'
 import { diagnoseTun } from './diagnosis.js'
 import { resolveOffloads } from './offload-presets.js'
 import { type Place, placeOf } from './place.js'
-import { checkHeader, queueIoctls, vnetFlag } from './queue-options.js'
+import { checkHeader, type Offloads, queueIoctls, vnetFlag } from './queue-options.js'
 import { disableIpv6, restoreLink, runIoctls, type Undo } from './restore.js'
 import { IFF } from './tun-constants.js'
 import {
@@ -68,15 +68,21 @@ export function readOptions(type: 'tun' | 'tap', options: TunOptions): Opening {
   return { options, flags, attaching: !exclusive && name !== '' && !name.includes('%'), withoutIpv6, owner }
 }
 
-export async function nativeOpening({
-  options,
-  flags,
-  attaching,
-  withoutIpv6,
-  owner
-}: Opening): Promise<NativeOpening> {
+export function nativeOpening(opening: Opening): NativeOpening | Promise<NativeOpening> {
+  const { options } = opening
+  // A preset may have to be found out first.
+  if (typeof options.offloads === 'string') {
+    return resolveOffloads(options).then(({ offloads }) => openingWith(opening, offloads))
+  }
+  return openingWith(opening, options.offloads)
+}
+
+function openingWith(
+  { options, flags, attaching, withoutIpv6, owner }: Opening,
+  offloads: Offloads | undefined
+): NativeOpening {
   const { name = '', exclusive = true, queues = 1, index = 0 } = options
-  const ioctls = [...queueIoctls(await resolveOffloads(options)), ...deviceIoctls(options)]
+  const ioctls = [...queueIoctls({ ...options, offloads }), ...deviceIoctls(options)]
   const device = {
     name,
     flags,
@@ -125,6 +131,17 @@ export async function openingError(
   const diagnosis = await diagnoseTun(error, device, netns)
   const link = options.name || (device.flags & IFF.TAP ? 'tap' : 'tun')
   return nativeError(error, { link, diagnosis })
+}
+
+/** What was opened, where nothing is left to be done; `undefined` where there is. */
+export function openedAtOnce(
+  { options, flags, attaching }: Opening,
+  opened: TunOpened,
+  place: () => Place
+): OpenedTun | undefined {
+  const { filter, persist, netns, net, signal } = options
+  if (attaching || filter || persist !== undefined || opened.flags & IFF.VNET_HDR || signal?.aborted) return undefined
+  return { ...opened, netns: netns ?? net?.netns, place: place(), flags, vnetHeaderSize: 0, persisted: false }
 }
 
 /**
