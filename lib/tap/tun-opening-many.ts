@@ -157,6 +157,7 @@ class Scene {
 
   async finish(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
     const open = items.filter(({ opened }) => opened)
+    if (open.length === 0) return
     await this.#configure(open)
     const place = await (this.#place as Promise<SharedPlace>)
     const finish = async ({ at, opening, native, opened, configured }: Item): Promise<void> => {

@@ -49,7 +49,7 @@ test('all queues are on one device, or there is none', { timeout: 60_000 }, asyn
 
 test('descriptors that still wait to be closed are not taken over', async () => {
   const options = { netns: -1, name: '', flags: 0x1002, exclusive: true, queues: 1, index: 0, disableIpv6: true }
-  const taps = await Promise.all(Array.from({ length: 24 }, () => addon().openTun({ ...options, ioctls: [] })))
+  const taps = await Promise.all(Array.from({ length: 64 }, () => addon().openTun({ ...options, ioctls: [] })))
   // Closing them takes all of the closer's threads for a while.
   const closing = addon()
     .adoptDescriptors(taps.flatMap(tap => tap.descriptors.release()))
