@@ -4,6 +4,7 @@ import type { BatchResult } from '../../netlink/socket.js'
 import type { CreateLink } from '../link-options.js'
 import { type CreationContext, type CreationOptions, Doors, type Settled } from './context.js'
 import { finish } from './finishing.js'
+import { Namespaces } from './namespaces.js'
 import { changesAfter, isPrepared, type Known, type Prepared, prepare, stepsAfter } from './preparation.js'
 import { finishTogether, linkIn, stepsHere, type Unfinished, wantsVerification } from './steps.js'
 
@@ -29,7 +30,8 @@ export async function createChunk(
 ): Promise<Settled[]> {
   const doors = new Doors(outer.open)
   const context = { ...outer, open: doors.open }
-  const items = chunk.map((given, at) => (refused[at] ? { reason: refused[at] } : prepare(given, known)))
+  using namespaces = new Namespaces()
+  const items = chunk.map((given, at) => (refused[at] ? { reason: refused[at] } : prepare(given, known, namespaces)))
   const ready = items.filter(isPrepared)
   try {
     const requests = ready.flatMap(({ request, look }) => (look ? [request, look] : [request]))
@@ -61,10 +63,6 @@ export async function createChunk(
     return items.map(item => ({ status: 'rejected', reason: isPrepared(item) ? reason : item.reason }))
   } finally {
     await doors.close()
-    for (const item of ready) {
-      item.netns?.close()
-      item.peerNetns?.close()
-    }
   }
 }
 

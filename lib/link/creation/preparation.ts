@@ -1,9 +1,7 @@
 /** What creates a link, encoded, and what the link takes afterwards. Whatever is wrong with it is found out here. */
-import { fstatSync } from 'node:fs'
 import { prefixPath } from '../../codec/codec.js'
 import { kernelAtLeast } from '../../kernel-release.js'
 import type { Request } from '../../netlink/request.js'
-import { type OpenNetns, openNetns } from '../../netns.js'
 import { giveBridgeAddress } from '../bridge-defaults.js'
 import { type Ipv6Defaults, ipv6OfPeer } from '../ipv6.js'
 import type { LinkRef } from '../link.js'
@@ -18,6 +16,7 @@ import {
 } from '../link-requests.js'
 import { withOwner } from '../owner.js'
 import { namesIn, References } from '../references.js'
+import type { Namespaces, OpenedNamespace } from './namespaces.js'
 
 /** Ifindexes that nobody picks by accident, for links whose name the kernel chooses and does not tell. */
 const RANDOM_INDEX_FROM = 0x10000
@@ -34,9 +33,9 @@ export interface Prepared {
   later: ResolvedOptions | undefined
   /** The same of a veth's peer. */
   peerLater: ResolvedOptions | undefined
-  /** Namespaces that the request names; open until the link is finished. */
-  netns: OpenNetns | undefined
-  peerNetns: OpenNetns | undefined
+  /** Namespaces that the request names. */
+  netns: OpenedNamespace | undefined
+  peerNetns: OpenedNamespace | undefined
 }
 
 /** What was looked up for the links that are to be made. */
@@ -61,9 +60,13 @@ export function refusal(given: CreateLink, references: References): Error | unde
   }
 }
 
-export function prepare(given: CreateLink, { references, ipv6, inodes }: Known): Prepared | { reason: unknown } {
-  let netns: OpenNetns | undefined
-  let peerNetns: OpenNetns | undefined
+export function prepare(
+  given: CreateLink,
+  { references, ipv6, inodes }: Known,
+  namespaces: Namespaces
+): Prepared | { reason: unknown } {
+  let netns: OpenedNamespace | undefined
+  let peerNetns: OpenedNamespace | undefined
   try {
     const resolved = references.resolve(given)
     const { peer } = given as { peer?: VethPeer }
@@ -74,12 +77,12 @@ export function prepare(given: CreateLink, { references, ipv6, inodes }: Known):
     checkSteps(later, given.altnames)
     const peerLater = peer && peerSteps(peer)
     if (given.netns !== undefined) {
-      netns = openNetns(given.netns)
+      netns = namespaces.open(given.netns)
       resolved.netnsFd = netns.fd
-      inodes.set(given, fstatSync(netns.fd, { bigint: true }).ino)
+      inodes.set(given, netns.inode)
     }
     if (resolved.peer && peer?.netns !== undefined) {
-      peerNetns = openNetns(peer.netns)
+      peerNetns = namespaces.open(peer.netns)
       resolved.peer.netnsFd = peerNetns.fd
     }
     // The answer to a creation in another namespace goes there.
@@ -92,8 +95,6 @@ export function prepare(given: CreateLink, { references, ipv6, inodes }: Known):
     prepared.look = lookBehind(prepared, echo, nameless)
     return prepared
   } catch (reason) {
-    netns?.close()
-    peerNetns?.close()
     return { reason }
   }
 }
