@@ -5,13 +5,13 @@ const floors = [
   { name: 'forwarding and capture', path: '^lib/(forward|capture)/' },
   { name: 'taps', path: '^lib/tap/' },
   { name: 'frames', path: '^lib/frames/' },
-  { name: 'links', path: '^lib/link/' },
+  { name: 'links', path: '^lib/(link|firewall)/' },
   { name: 'netlink', path: '^lib/netlink/' },
-  { name: 'schemas', path: '^lib/rtnetlink/' },
+  { name: 'schemas', path: '^lib/(rtnetlink|nftables)/' },
   { name: 'codec', path: '^lib/codec/' },
   {
     name: 'errors, namespaces, the addon',
-    path: '^lib/(errors|netns|addon|kernel-release|options|descriptors|readiness)\\.ts$|^lib/addon/'
+    path: '^lib/(errors|netns|addon|child|kernel-release|options|descriptors|readiness)\\.ts$|^lib/addon/'
   }
 ]
 

@@ -1,5 +1,8 @@
 /** Native netlink for Node.js: bridges, macvtap in every mode, TAP and macvtap descriptors. */
+import './rtnetlink/actions/index.js'
+import './rtnetlink/filters/index.js'
 import './rtnetlink/kinds/index.js'
+import './rtnetlink/qdiscs/index.js'
 
 export type { ByteSource } from './capture/byte-source.js'
 export { Capture, type CaptureCounters, type CaptureOptions } from './capture/capture.js'
@@ -13,6 +16,7 @@ export type { RecordedInterface } from './capture/decoder.js'
 export { LINKTYPE, type LinkTypeName } from './capture/link-types.js'
 export { type CapturedPacket, readCapture } from './capture/read.js'
 export { ReplayCounters, type ReplayOptions, replay } from './capture/replay.js'
+export type { ChildExit } from './child.js'
 export { ip, ipv4, ipv6, mac } from './codec/addresses.js'
 export type {
   AttributeEntry,
@@ -35,6 +39,31 @@ export { arrayOf, padding, struct } from './codec/struct.js'
 export type { Writer } from './codec/writer.js'
 export type { Descriptors } from './descriptors.js'
 export { LinkwrightError, type LinkwrightErrorDetails } from './errors.js'
+export { changeText } from './firewall/change-text.js'
+export type { Change as NftChange } from './firewall/changes.js'
+export type { Family as NftFamily } from './firewall/dependencies.js'
+export type { Element as NftElement } from './firewall/elements.js'
+export type { ListFilter as NftFilter, RuleFilter as NftRuleFilter } from './firewall/listing.js'
+export { nft } from './firewall/nft.js'
+export { type HookedChain as NftHookedChain, Nftables } from './firewall/nftables.js'
+export type {
+  Chain as NftChain,
+  ChainSpec as NftChainSpec,
+  NftSet,
+  Rule as NftRule,
+  RuleSpec as NftRuleSpec,
+  Ruleset as NftRuleset,
+  SetSpec as NftSetSpec,
+  Table as NftTable,
+  TableSpec as NftTableSpec
+} from './firewall/objects.js'
+export { isSameRule } from './firewall/same.js'
+export type { Statement as NftStatement } from './firewall/statements.js'
+export { ruleText } from './firewall/text.js'
+export type {
+  TransactionOptions as NftTransactionOptions,
+  TransactionResult as NftTransactionResult
+} from './firewall/transaction.js'
 export type { PortOptions, PortSource } from './forward/attachment.js'
 export type { Drops, PortCounters, PortCounts } from './forward/counters.js'
 export { ForwardedPort, type PortEvents, type PortState } from './forward/forwarded-port.js'
@@ -86,15 +115,34 @@ export { UdpView } from './frames/packet/udp.js'
 export { DROP, FLOOD, FrameQueue, type FramesOptions, REFUSED } from './frames/queue.js'
 export { frameStream, frameWebStreams } from './frames/streams.js'
 export { type GsoType, VNET_HEADER_SIZE, VnetHeader } from './frames/vnet-header.js'
+export { Dnsmasq, type DnsmasqEvents } from './host/dnsmasq/dnsmasq.js'
+export type { LeaseEvent, LeaseWatchOptions } from './host/dnsmasq/lease-watch.js'
+export type { Lease } from './host/dnsmasq/leases.js'
+export type {
+  AddressRange,
+  Dhcp4Options,
+  Dhcp6Options,
+  DnsmasqOptions,
+  DnsOptions,
+  HostRecord,
+  Reservation,
+  RestartOptions,
+  UpstreamServer
+} from './host/dnsmasq/options.js'
+export type { ServerExit } from './host/dnsmasq/server.js'
 export { type AnnounceOptions, announce } from './host/port/announce.js'
 export { type GenerateMacOptions, generateMac, hostSideMac } from './host/port/mac.js'
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
+export type { Bandwidth, BandwidthOptions, BandwidthPlan } from './link/bandwidth/bandwidth.js'
+export type { BandwidthLimit, BandwidthLimits } from './link/bandwidth/limits.js'
+export { type AddClass, type Classes, type ClassPlace, TrafficClass } from './link/classes.js'
 export type { CounterOptions, LinkCounters } from './link/counters.js'
 export type { EnsureLink, EnsureOptions } from './link/ensure/options.js'
 export type { EnsurePlan } from './link/ensure/plan.js'
 export type { EnsureAction, EnsureStep } from './link/ensure/steps.js'
 export type { EnsureChange } from './link/ensure/wishes.js'
 export { type AddFdbEntry, type Fdb, FdbEntry, type FdbFilter } from './link/fdb.js'
+export { type AddFilter, Filter, type FilterPlace, type Filters } from './link/filters.js'
 export type { Holder, LinkHolders } from './link/holders.js'
 export { Link, type LinkOfKind, type LinkRef } from './link/link.js'
 export type {
@@ -109,7 +157,9 @@ export type { CreateManyOptions, DeleteManyOptions, Links, ListOptions } from '.
 export { type AddNeighbour, Neighbour, type NeighbourFilter, type Neighbours } from './link/neighbours.js'
 export { Netlink } from './link/netlink.js'
 export type { KeptLink, RemovedOwned, RemoveOwnedOptions } from './link/owned.js'
+export { type AddQdisc, Qdisc, type QdiscPlace, type Qdiscs } from './link/qdiscs.js'
 export { type AddRoute, Route, type RouteFilter, type RouteNexthop, type Routes } from './link/routes.js'
+export { type AddRule, PolicyRule, type Rules } from './link/rules.js'
 export type { WaitOptions } from './link/wait.js'
 export type {
   Asked,
@@ -154,7 +204,21 @@ export {
 } from './rtnetlink/link-kind.js'
 export { neighbourMessage } from './rtnetlink/neighbour.js'
 export { Nexthop, type NexthopIn, routeMessage } from './rtnetlink/route.js'
+export { ruleMessage } from './rtnetlink/rule.js'
 export { statisticsMessage } from './rtnetlink/statistics.js'
+export {
+  type ActionKinds,
+  actionKind,
+  type ClassKinds,
+  classKind,
+  type FilterKinds,
+  filterKind,
+  type QdiscKinds,
+  qdiscKind,
+  type TcKind
+} from './rtnetlink/tc-kind.js'
+export type { Duration as TcDuration, Rate, Size } from './rtnetlink/tc-units.js'
+export { classMessage, filterMessage, qdiscMessage } from './rtnetlink/traffic-control.js'
 export { RTM, rtnetlink } from './rtnetlink/verbs.js'
 export { closeOnSignals } from './tap/close-on-signals.js'
 export { FdServer, FdSocket, type Received, receiveFds, type SignalOptions, sendFds } from './tap/fd-socket.js'
