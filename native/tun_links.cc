@@ -3,6 +3,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
+#include <cstddef>
 #include <cstring>
 #include <memory>
 
