@@ -5,9 +5,9 @@ const floors = [
   { name: 'forwarding and capture', path: '^lib/(forward|capture)/' },
   { name: 'taps', path: '^lib/tap/' },
   { name: 'frames', path: '^lib/frames/' },
-  { name: 'links', path: '^lib/link/' },
+  { name: 'links', path: '^lib/(link|firewall)/' },
   { name: 'netlink', path: '^lib/netlink/' },
-  { name: 'schemas', path: '^lib/rtnetlink/' },
+  { name: 'schemas', path: '^lib/(rtnetlink|nftables)/' },
   { name: 'codec', path: '^lib/codec/' },
   {
     name: 'errors, namespaces, the addon',

@@ -36,7 +36,7 @@ export interface LinkwrightErrorDetails {
  * `ERR_CLOSED` (used after `close()`), `ERR_TIMEOUT`, `ERR_DUMP_INTERRUPTED` (the kernel's tables kept changing during
  * every attempt), `ERR_NOT_APPLIED` (the kernel ignored an attribute), `ERR_NOT_OWNED` (a link is another's, and nothing
  * was changed), `ERR_NOT_SETTLED` (others kept changing links), `ERR_UNSUPPORTED` (this kernel cannot do it),
- * `ERR_UNEXPECTED_REPLY`, `ERR_INVALID_CAPTURE` and `ERR_TRUNCATED_CAPTURE` (a capture file that is damaged, or ends too
+ * `ERR_UNEXPECTED_REPLY`, `ERR_RULESET_CHANGED` (others changed the ruleset that a transaction was made for), `ERR_INVALID_CAPTURE` and `ERR_TRUNCATED_CAPTURE` (a capture file that is damaged, or ends too
  * early; see `offset`). An aborted operation rejects with the signal's reason.
  */
 export class LinkwrightError extends Error {
@@ -82,6 +82,7 @@ const names = new Map<number, string>([
   [64, 'ENONET'],
   [76, 'ENOTUNIQ'],
   [77, 'EBADFD'],
+  [85, 'ERESTART'],
   [132, 'ERFKILL']
 ])
 

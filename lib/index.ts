@@ -35,6 +35,31 @@ export { arrayOf, padding, struct } from './codec/struct.js'
 export type { Writer } from './codec/writer.js'
 export type { Descriptors } from './descriptors.js'
 export { LinkwrightError, type LinkwrightErrorDetails } from './errors.js'
+export { changeText } from './firewall/change-text.js'
+export type { Change as NftChange } from './firewall/changes.js'
+export type { Family as NftFamily } from './firewall/dependencies.js'
+export type { Element as NftElement } from './firewall/elements.js'
+export type { ListFilter as NftFilter, RuleFilter as NftRuleFilter } from './firewall/listing.js'
+export { nft } from './firewall/nft.js'
+export { type HookedChain as NftHookedChain, Nftables } from './firewall/nftables.js'
+export type {
+  Chain as NftChain,
+  ChainSpec as NftChainSpec,
+  NftSet,
+  Rule as NftRule,
+  RuleSpec as NftRuleSpec,
+  Ruleset as NftRuleset,
+  SetSpec as NftSetSpec,
+  Table as NftTable,
+  TableSpec as NftTableSpec
+} from './firewall/objects.js'
+export { isSameRule } from './firewall/same.js'
+export type { Statement as NftStatement } from './firewall/statements.js'
+export { ruleText } from './firewall/text.js'
+export type {
+  TransactionOptions as NftTransactionOptions,
+  TransactionResult as NftTransactionResult
+} from './firewall/transaction.js'
 export type { PortOptions, PortSource } from './forward/attachment.js'
 export type { Drops, PortCounters, PortCounts } from './forward/counters.js'
 export { ForwardedPort, type PortEvents, type PortState } from './forward/forwarded-port.js'

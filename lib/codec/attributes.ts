@@ -444,6 +444,7 @@ export function listOf<I, O>(
   options: { nestedFlag?: boolean; unordered?: boolean } = {}
 ): Codec<I[], O[]> {
   const [id, codec] = element
+  const type = codec.nestedFlag ? id | NLA_F_NESTED : id
   return {
     expects: `an array of: ${codec.expects}`,
     ...(options.nestedFlag ? { nestedFlag: true } : {}),
@@ -451,7 +452,7 @@ export function listOf<I, O>(
     write(writer, values) {
       if (!Array.isArray(values)) throw invalidArgument('', this.expects, values)
       for (const [index, value] of values.entries()) {
-        writeAttribute(writer, index, id, codec, value)
+        writeAttribute(writer, index, type, codec, value)
       }
     },
     read(data, offset, length) {

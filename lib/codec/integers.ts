@@ -54,6 +54,8 @@ export const u32 = integer('u32', 4, false, hostLittleEndian, (data, offset) =>
 export const s32 = integer('s32', 4, true, hostLittleEndian, (data, offset) => data.getInt32(offset, hostLittleEndian))
 export const be16 = integer('be16', 2, false, false, (data, offset) => data.getUint16(offset))
 export const be32 = integer('be32', 4, false, false, (data, offset) => data.getUint32(offset))
+/** Signed, in network byte order: priorities and verdicts of nf_tables. */
+export const sbe32 = integer('sbe32', 4, true, false, (data, offset) => data.getInt32(offset))
 
 function integer64(name: string, signed: boolean, littleEndian: boolean): Codec<number | bigint, bigint> & { size: 8 } {
   const min = signed ? -(2n ** 63n) : 0n

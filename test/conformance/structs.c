@@ -8,6 +8,7 @@
 #include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/neighbour.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 
@@ -18,6 +19,10 @@
 int main(void) {
   SIZE(nlmsghdr)
   SIZE(nlattr)
+  SIZE(nfgenmsg)
+  FIELD(nfgenmsg, nfgen_family)
+  FIELD(nfgenmsg, version)
+  FIELD(nfgenmsg, res_id)
   SIZE(ifinfomsg)
   FIELD(ifinfomsg, ifi_family)
   FIELD(ifinfomsg, ifi_type)

@@ -4,6 +4,7 @@ import '../../lib/rtnetlink/kinds/index.js'
 import type { AnyCodec } from '../../lib/codec/codec.js'
 import type { StructCodec } from '../../lib/codec/struct.js'
 import { NLMSG_HEADER } from '../../lib/netlink/constants.js'
+import { nfgenmsg } from '../../lib/nftables/nfgenmsg.js'
 import { addressMessage } from '../../lib/rtnetlink/address.js'
 import { bridgeId } from '../../lib/rtnetlink/bridge-port.js'
 import { bridge } from '../../lib/rtnetlink/kinds/bridge.js'
@@ -39,6 +40,10 @@ const subjects: Record<string, { schema: AnyStruct; fields: Record<string, strin
   ifinfomsg: {
     schema: struct(linkMessage.header),
     fields: { family: 'ifi_family', type: 'ifi_type', index: 'ifi_index', flags: 'ifi_flags', change: 'ifi_change' }
+  },
+  nfgenmsg: {
+    schema: struct(nfgenmsg),
+    fields: { family: 'nfgen_family', version: 'version', resId: 'res_id' }
   },
   ifaddrmsg: {
     schema: struct(addressMessage.header),
