@@ -1,5 +1,8 @@
 /** Native netlink for Node.js: bridges, macvtap in every mode, TAP and macvtap descriptors. */
+import './rtnetlink/actions/index.js'
+import './rtnetlink/filters/index.js'
 import './rtnetlink/kinds/index.js'
+import './rtnetlink/qdiscs/index.js'
 
 export type { ByteSource } from './capture/byte-source.js'
 export { Capture, type CaptureCounters, type CaptureOptions } from './capture/capture.js'
@@ -114,12 +117,16 @@ export { type GsoType, VNET_HEADER_SIZE, VnetHeader } from './frames/vnet-header
 export { type AnnounceOptions, announce } from './host/port/announce.js'
 export { type GenerateMacOptions, generateMac, hostSideMac } from './host/port/mac.js'
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
+export type { Bandwidth, BandwidthOptions, BandwidthPlan } from './link/bandwidth/bandwidth.js'
+export type { BandwidthLimit, BandwidthLimits } from './link/bandwidth/limits.js'
+export { type AddClass, type Classes, type ClassPlace, TrafficClass } from './link/classes.js'
 export type { CounterOptions, LinkCounters } from './link/counters.js'
 export type { EnsureLink, EnsureOptions } from './link/ensure/options.js'
 export type { EnsurePlan } from './link/ensure/plan.js'
 export type { EnsureAction, EnsureStep } from './link/ensure/steps.js'
 export type { EnsureChange } from './link/ensure/wishes.js'
 export { type AddFdbEntry, type Fdb, FdbEntry, type FdbFilter } from './link/fdb.js'
+export { type AddFilter, Filter, type FilterPlace, type Filters } from './link/filters.js'
 export type { Holder, LinkHolders } from './link/holders.js'
 export { Link, type LinkOfKind, type LinkRef } from './link/link.js'
 export type {
@@ -134,7 +141,9 @@ export type { CreateManyOptions, DeleteManyOptions, Links, ListOptions } from '.
 export { type AddNeighbour, Neighbour, type NeighbourFilter, type Neighbours } from './link/neighbours.js'
 export { Netlink } from './link/netlink.js'
 export type { KeptLink, RemovedOwned, RemoveOwnedOptions } from './link/owned.js'
+export { type AddQdisc, Qdisc, type QdiscPlace, type Qdiscs } from './link/qdiscs.js'
 export { type AddRoute, Route, type RouteFilter, type RouteNexthop, type Routes } from './link/routes.js'
+export { type AddRule, PolicyRule, type Rules } from './link/rules.js'
 export type { WaitOptions } from './link/wait.js'
 export type {
   Asked,
@@ -179,7 +188,21 @@ export {
 } from './rtnetlink/link-kind.js'
 export { neighbourMessage } from './rtnetlink/neighbour.js'
 export { Nexthop, type NexthopIn, routeMessage } from './rtnetlink/route.js'
+export { ruleMessage } from './rtnetlink/rule.js'
 export { statisticsMessage } from './rtnetlink/statistics.js'
+export {
+  type ActionKinds,
+  actionKind,
+  type ClassKinds,
+  classKind,
+  type FilterKinds,
+  filterKind,
+  type QdiscKinds,
+  qdiscKind,
+  type TcKind
+} from './rtnetlink/tc-kind.js'
+export type { Duration, Rate, Size } from './rtnetlink/tc-units.js'
+export { classMessage, filterMessage, qdiscMessage } from './rtnetlink/traffic-control.js'
 export { RTM, rtnetlink } from './rtnetlink/verbs.js'
 export { closeOnSignals } from './tap/close-on-signals.js'
 export { FdServer, FdSocket, type Received, receiveFds, type SignalOptions, sendFds } from './tap/fd-socket.js'

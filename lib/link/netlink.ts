@@ -5,18 +5,24 @@ import { nativeError } from '../errors.js'
 import { type CallOptions, NetlinkSocket, type SocketOptions } from '../netlink/socket.js'
 import type { NetnsRef } from '../netns.js'
 import { Addresses } from './addresses.js'
+import { Bandwidth } from './bandwidth/bandwidth.js'
+import { Classes } from './classes.js'
 import { Fdb } from './fdb.js'
+import { Filters } from './filters.js'
 import { Links } from './links.js'
 import { Neighbours } from './neighbours.js'
 import { assignNsid, findNsid } from './nsid.js'
+import { Qdiscs } from './qdiscs.js'
 import { Routes } from './routes.js'
+import { Rules } from './rules.js'
 import type { Asked, WatchedLists, WatchInterest, WatchOptions, WatchSnapshot } from './watch/events.js'
 import { Watches } from './watch/open.js'
 import { waitForState } from './watch/wait.js'
 import type { Watch } from './watch/watch.js'
 
 /**
- * Links, addresses, routes, neighbours and forwarding entries of one network namespace, over one netlink socket.
+ * Links, addresses, routes, rules, neighbours, forwarding entries and traffic control of one network namespace, over one
+ * netlink socket.
  *
  * An idle one does not keep the process alive, a pending request does (see {@link unref}).
  */
@@ -26,6 +32,12 @@ export class Netlink {
   readonly routes: Routes
   readonly neighbours: Neighbours
   readonly fdb: Fdb
+  readonly rules: Rules
+  readonly qdiscs: Qdiscs
+  readonly classes: Classes
+  readonly filters: Filters
+  /** Limits of guests' ports. */
+  readonly bandwidth: Bandwidth
   /** The socket beneath, for messages that have no verb here. */
   readonly socket: NetlinkSocket
   /** The namespace as it was given. */
@@ -40,6 +52,11 @@ export class Netlink {
     this.routes = new Routes(socket, this.links)
     this.neighbours = new Neighbours(socket, this.links)
     this.fdb = new Fdb(socket, this.links)
+    this.rules = new Rules(socket)
+    this.qdiscs = new Qdiscs(socket, this.links)
+    this.classes = new Classes(socket, this.links)
+    this.filters = new Filters(socket, this.links)
+    this.bandwidth = new Bandwidth(this)
     this.#watches = new Watches({ socket, netns, indexOf: ref => this.links.indexOf(ref) })
   }
 

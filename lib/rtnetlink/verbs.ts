@@ -5,7 +5,9 @@ import { linkMessage } from './link.js'
 import { neighbourMessage } from './neighbour.js'
 import { nsidMessage } from './nsid.js'
 import { routeMessage } from './route.js'
+import { ruleMessage } from './rule.js'
 import { statisticsMessage } from './statistics.js'
+import { classMessage, filterMessage, qdiscMessage } from './traffic-control.js'
 
 export const RTM = {
   RTM_NEWLINK: 16,
@@ -21,6 +23,18 @@ export const RTM = {
   RTM_NEWNEIGH: 28,
   RTM_DELNEIGH: 29,
   RTM_GETNEIGH: 30,
+  RTM_NEWRULE: 32,
+  RTM_DELRULE: 33,
+  RTM_GETRULE: 34,
+  RTM_NEWQDISC: 36,
+  RTM_DELQDISC: 37,
+  RTM_GETQDISC: 38,
+  RTM_NEWTCLASS: 40,
+  RTM_DELTCLASS: 41,
+  RTM_GETTCLASS: 42,
+  RTM_NEWTFILTER: 44,
+  RTM_DELTFILTER: 45,
+  RTM_GETTFILTER: 46,
   RTM_NEWNSID: 88,
   RTM_DELNSID: 89,
   RTM_GETNSID: 90,
@@ -42,6 +56,10 @@ const schemas = new Map<number, Schema>([
   [20, addressMessage],
   [24, routeMessage],
   [28, neighbourMessage],
+  [32, ruleMessage],
+  [36, qdiscMessage],
+  [40, classMessage],
+  [44, filterMessage],
   [88, nsidMessage],
   [92, statisticsMessage],
   [108, linkMessage]

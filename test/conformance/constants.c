@@ -3,6 +3,8 @@
 
 #include <sys/socket.h>
 
+#include <linux/fib_rules.h>
+#include <linux/gen_stats.h>
 #include <linux/icmp.h>
 #include <linux/icmpv6.h>
 #include <linux/if.h>
@@ -20,9 +22,13 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
+#include <linux/pkt_cls.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
-#include <linux/veth.h>
+#include <linux/tc_act/tc_gact.h>
+#include <linux/tc_act/tc_mirred.h>
 #include <linux/version.h>
+#include <linux/veth.h>
 
 static const struct {
   const char* name;

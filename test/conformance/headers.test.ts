@@ -3,8 +3,15 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import '../../lib/rtnetlink/kinds/index.js'
 import type { AttributeEntry, AttributeTable } from '../../lib/codec/attributes.js'
 import { compareReleases } from '../../lib/kernel-release.js'
+import { gact } from '../../lib/rtnetlink/actions/gact.js'
+import { mirred } from '../../lib/rtnetlink/actions/mirred.js'
+import { police } from '../../lib/rtnetlink/actions/police.js'
 import { addressMessage } from '../../lib/rtnetlink/address.js'
 import { bridgePort } from '../../lib/rtnetlink/bridge-port.js'
+import { basic } from '../../lib/rtnetlink/filters/basic.js'
+import { flower } from '../../lib/rtnetlink/filters/flower.js'
+import { matchall } from '../../lib/rtnetlink/filters/matchall.js'
+import { u32Filter } from '../../lib/rtnetlink/filters/u32.js'
 import { bridge } from '../../lib/rtnetlink/kinds/bridge.js'
 import { tun } from '../../lib/rtnetlink/kinds/tun.js'
 import { veth } from '../../lib/rtnetlink/kinds/veth.js'
@@ -14,8 +21,15 @@ import { linkinfo, linkMessage } from '../../lib/rtnetlink/link.js'
 import { macvlanData } from '../../lib/rtnetlink/macvlan-data.js'
 import { neighbourMessage } from '../../lib/rtnetlink/neighbour.js'
 import { nsidMessage } from '../../lib/rtnetlink/nsid.js'
+import { fqCodel } from '../../lib/rtnetlink/qdiscs/fq-codel.js'
+import { htb } from '../../lib/rtnetlink/qdiscs/htb.js'
+import { tbf } from '../../lib/rtnetlink/qdiscs/tbf.js'
 import { routeMessage } from '../../lib/rtnetlink/route.js'
+import { ruleMessage } from '../../lib/rtnetlink/rule.js'
 import { statisticsMessage } from '../../lib/rtnetlink/statistics.js'
+import { actionTable } from '../../lib/rtnetlink/tc-action.js'
+import { statistics } from '../../lib/rtnetlink/tc-statistics.js'
+import { qdiscMessage } from '../../lib/rtnetlink/traffic-control.js'
 import { compilerMissing, constants, enumOf, headersRelease } from '../support/headers.js'
 
 const missing = compilerMissing()
@@ -32,6 +46,20 @@ interface Subject {
 }
 
 const never = 'the kernel neither sends nor takes it'
+
+/** Constants that nothing was made of. */
+function unused(...names: string[]): Record<string, string> {
+  return Object.fromEntries(names.map(name => [name, never]))
+}
+
+/** Most of flower's are keys: `ethDst` is KEY_ETH_DST. */
+function flowerNames(): Record<string, string> {
+  const others = new Set(['classid', 'indev', 'act', 'flags', 'inHwCount', 'l2Miss'])
+  const keys = Object.keys(flower.options?.table ?? {}).filter(name => !others.has(name))
+  return Object.fromEntries(
+    keys.map(name => [name, `KEY_${snake(name.replace(/^key(?=Flags)/, 'flags').replace('flagsFlags', 'flags'))}`])
+  )
+}
 
 const subjects: Record<string, Subject> = {
   link: {
@@ -150,6 +178,29 @@ const subjects: Record<string, Subject> = {
       RTA_SESSION: 'no longer used',
       RTA_MP_ALGO: 'no longer used'
     }
+  },
+  rule: {
+    table: ruleMessage.attributes,
+    prefix: 'FRA_',
+    without: unused('FRA_UNUSED2', 'FRA_UNUSED3', 'FRA_UNUSED4', 'FRA_UNUSED5')
+  },
+  'traffic control': { table: qdiscMessage.attributes, prefix: 'TCA_' },
+  'statistics of traffic control': { table: statistics.table, prefix: 'TCA_STATS_' },
+  stab: { table: tableIn(qdiscMessage.attributes.stab), prefix: 'TCA_STAB_' },
+  htb: { table: htb.options?.table ?? {}, prefix: 'TCA_HTB_' },
+  tbf: { table: tbf.options?.table ?? {}, prefix: 'TCA_TBF_' },
+  fq_codel: { table: fqCodel.options?.table ?? {}, prefix: 'TCA_FQ_CODEL_' },
+  u32: { table: u32Filter.options?.table ?? {}, prefix: 'TCA_U32_' },
+  matchall: { table: matchall.options?.table ?? {}, prefix: 'TCA_MATCHALL_' },
+  basic: { table: basic.options?.table ?? {}, prefix: 'TCA_BASIC_' },
+  flower: { table: flower.options?.table ?? {}, prefix: 'TCA_FLOWER_', names: flowerNames() },
+  action: { table: actionTable, prefix: 'TCA_ACT_' },
+  mirred: { table: mirred.options?.table ?? {}, prefix: 'TCA_MIRRED_' },
+  gact: { table: gact.options?.table ?? {}, prefix: 'TCA_GACT_' },
+  police: {
+    table: police.options?.table ?? {},
+    prefix: 'TCA_POLICE_',
+    names: { parms: 'TBF' }
   },
   metrics: {
     table: tableIn(routeMessage.attributes.metrics),

@@ -5,15 +5,28 @@ import type { AnyCodec } from '../../lib/codec/codec.js'
 import type { StructCodec } from '../../lib/codec/struct.js'
 import { NLMSG_HEADER } from '../../lib/netlink/constants.js'
 import { nfgenmsg } from '../../lib/nftables/nfgenmsg.js'
+import { gact } from '../../lib/rtnetlink/actions/gact.js'
+import { mirred } from '../../lib/rtnetlink/actions/mirred.js'
+import { police } from '../../lib/rtnetlink/actions/police.js'
 import { addressMessage } from '../../lib/rtnetlink/address.js'
 import { bridgeId } from '../../lib/rtnetlink/bridge-port.js'
+import { u32Filter, u32Structs } from '../../lib/rtnetlink/filters/u32.js'
 import { bridge } from '../../lib/rtnetlink/kinds/bridge.js'
 import { vlan } from '../../lib/rtnetlink/kinds/vlan.js'
 import { vxlan } from '../../lib/rtnetlink/kinds/vxlan.js'
 import { linkMessage } from '../../lib/rtnetlink/link.js'
 import { neighbourMessage } from '../../lib/rtnetlink/neighbour.js'
+import { bfifo } from '../../lib/rtnetlink/qdiscs/bfifo.js'
+import { fqCodel } from '../../lib/rtnetlink/qdiscs/fq-codel.js'
+import { htb, htbClass } from '../../lib/rtnetlink/qdiscs/htb.js'
+import { sfq } from '../../lib/rtnetlink/qdiscs/sfq.js'
+import { tbf } from '../../lib/rtnetlink/qdiscs/tbf.js'
 import { routeMessage } from '../../lib/rtnetlink/route.js'
+import { ruleMessage } from '../../lib/rtnetlink/rule.js'
 import { statisticsMessage } from '../../lib/rtnetlink/statistics.js'
+import { ratespec } from '../../lib/rtnetlink/tc-rate.js'
+import { statistics } from '../../lib/rtnetlink/tc-statistics.js'
+import { qdiscMessage } from '../../lib/rtnetlink/traffic-control.js'
 import { encode } from '../support/fake-kernel.js'
 import { compilerMissing, runC } from '../support/headers.js'
 
@@ -26,6 +39,8 @@ const struct = (codec: unknown) => codec as AnyStruct
 /** Statistics of a bridge. */
 const xstats = (name: 'vlan' | 'mcast' | 'stp') =>
   struct(statisticsMessage.attributes.linkXstats[1].table.bridge[1].table[name][1])
+
+const sizeSpec = (qdiscMessage.attributes.stab[1] as unknown as { table: { base: [number, unknown] } }).table.base[1]
 
 /** Fields whose names are those of C, written otherwise: `igmpV1Queries` is `igmp_v1queries`. */
 const snakes = ({ fields }: AnyStruct) =>
@@ -110,6 +125,144 @@ const subjects: Record<string, { schema: AnyStruct; fields: Record<string, strin
     }
   },
   ifla_bridge_id: { schema: struct(bridgeId), fields: { priority: 'prio', address: 'addr' } },
+  tcmsg: {
+    schema: struct(qdiscMessage.header),
+    fields: {
+      family: 'tcm_family',
+      index: 'tcm_ifindex',
+      handle: 'tcm_handle',
+      parent: 'tcm_parent',
+      refcount: 'tcm_info'
+    }
+  },
+  tc_ratespec: {
+    schema: struct(ratespec),
+    fields: {
+      cellLog: 'cell_log',
+      linklayer: 'linklayer',
+      overhead: 'overhead',
+      cellAlign: 'cell_align',
+      mpu: 'mpu',
+      rate: 'rate'
+    }
+  },
+  tc_sizespec: {
+    schema: struct(sizeSpec),
+    fields: {
+      cellLog: 'cell_log',
+      sizeLog: 'size_log',
+      cellAlign: 'cell_align',
+      overhead: 'overhead',
+      linklayer: 'linklayer',
+      mpu: 'mpu',
+      mtu: 'mtu',
+      tsize: 'tsize'
+    }
+  },
+  tc_estimator: {
+    schema: struct(qdiscMessage.attributes.rate[1]),
+    fields: { interval: 'interval', ewmaLog: 'ewma_log' }
+  },
+  gnet_stats_basic: { schema: struct(statistics.table.basic[1]), fields: snakes(struct(statistics.table.basic[1])) },
+  gnet_stats_rate_est: {
+    schema: struct(statistics.table.rateEst[1]),
+    fields: snakes(struct(statistics.table.rateEst[1]))
+  },
+  gnet_stats_rate_est64: {
+    schema: struct(statistics.table.rateEst64[1]),
+    fields: snakes(struct(statistics.table.rateEst64[1]))
+  },
+  gnet_stats_queue: { schema: struct(statistics.table.queue[1]), fields: snakes(struct(statistics.table.queue[1])) },
+  tc_htb_opt: { schema: struct(htb.options?.table.parms[1]), fields: snakes(struct(htb.options?.table.parms[1])) },
+  tc_htb_glob: {
+    schema: struct(htb.options?.table.init[1]),
+    fields: {
+      version: 'version',
+      rate2quantum: 'rate2quantum',
+      defcls: 'defcls',
+      debug: 'debug',
+      directPkts: 'direct_pkts'
+    }
+  },
+  tc_htb_xstats: { schema: struct(htbClass.statistics), fields: snakes(struct(htbClass.statistics)) },
+  tc_tbf_qopt: { schema: struct(tbf.options?.table.parms[1]), fields: snakes(struct(tbf.options?.table.parms[1])) },
+  tc_fifo_qopt: { schema: struct(bfifo.options), fields: snakes(struct(bfifo.options)) },
+  tc_sfq_qopt_v1: {
+    schema: struct(sfq.options),
+    fields: {
+      quantum: 'v0.quantum',
+      perturbPeriod: 'v0.perturb_period',
+      limit: 'v0.limit',
+      divisor: 'v0.divisor',
+      flows: 'v0.flows',
+      depth: 'depth',
+      headdrop: 'headdrop',
+      redLimit: 'limit',
+      qthMin: 'qth_min',
+      qthMax: 'qth_max',
+      wlog: 'Wlog',
+      plog: 'Plog',
+      scellLog: 'Scell_log',
+      flags: 'flags',
+      maxP: 'max_P',
+      probDrop: 'stats.prob_drop',
+      forcedDrop: 'stats.forced_drop',
+      probMark: 'stats.prob_mark',
+      forcedMark: 'stats.forced_mark',
+      probMarkHead: 'stats.prob_mark_head',
+      forcedMarkHead: 'stats.forced_mark_head'
+    }
+  },
+  tc_sfq_xstats: { schema: struct(sfq.statistics), fields: snakes(struct(sfq.statistics)) },
+  tc_fq_codel_xstats: {
+    schema: struct(fqCodel.statistics),
+    fields: {
+      type: 'type',
+      maxpacket: 'qdisc_stats.maxpacket',
+      dropOverlimit: 'qdisc_stats.drop_overlimit',
+      ecnMark: 'qdisc_stats.ecn_mark',
+      newFlowCount: 'qdisc_stats.new_flow_count',
+      newFlowsLen: 'qdisc_stats.new_flows_len',
+      oldFlowsLen: 'qdisc_stats.old_flows_len',
+      ceMark: 'qdisc_stats.ce_mark',
+      memoryUsage: 'qdisc_stats.memory_usage',
+      dropOvermemory: 'qdisc_stats.drop_overmemory'
+    }
+  },
+  tc_mirred: { schema: struct(mirred.options?.table.parms[1]), fields: snakes(struct(mirred.options?.table.parms[1])) },
+  tc_gact: { schema: struct(gact.options?.table.parms[1]), fields: snakes(struct(gact.options?.table.parms[1])) },
+  tc_gact_p: { schema: struct(gact.options?.table.prob[1]), fields: snakes(struct(gact.options?.table.prob[1])) },
+  tc_police: { schema: struct(police.options?.table.parms[1]), fields: snakes(struct(police.options?.table.parms[1])) },
+  tcf_t: { schema: struct(mirred.options?.table.tm[1]), fields: snakes(struct(mirred.options?.table.tm[1])) },
+  tc_u32_sel: { schema: struct(u32Structs.selector), fields: snakes(struct(u32Structs.selector)) },
+  tc_u32_key: {
+    schema: struct(u32Structs.key),
+    fields: { mask: 'mask', value: 'val', off: 'off', offmask: 'offmask' }
+  },
+  tc_u32_mark: {
+    schema: struct(u32Filter.options?.table.mark[1]),
+    fields: { value: 'val', mask: 'mask', success: 'success' }
+  },
+  fib_rule_hdr: {
+    schema: struct(ruleMessage.header),
+    fields: {
+      family: 'family',
+      dstLength: 'dst_len',
+      srcLength: 'src_len',
+      tos: 'tos',
+      shortTable: 'table',
+      action: 'action',
+      flags: 'flags'
+    }
+  },
+  fib_rule_uid_range: {
+    schema: struct(ruleMessage.attributes.uidRange[1]),
+    fields: snakes(struct(ruleMessage.attributes.uidRange[1]))
+  },
+  fib_rule_port_range: {
+    schema: struct(ruleMessage.attributes.sportRange[1]),
+    fields: snakes(struct(ruleMessage.attributes.sportRange[1]))
+  },
   ifla_vxlan_port_range: { schema: struct(vxlan.data.table.portRange[1]), fields: { low: 'low', high: 'high' } }
 }
 

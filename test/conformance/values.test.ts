@@ -3,9 +3,13 @@ import { describe, expect, it } from 'vitest'
 import '../../lib/rtnetlink/kinds/index.js'
 import type { AttributeEntry, AttributeTable } from '../../lib/codec/attributes.js'
 import * as netlinkConstants from '../../lib/netlink/constants.js'
+import { gact } from '../../lib/rtnetlink/actions/gact.js'
+import { mirred } from '../../lib/rtnetlink/actions/mirred.js'
 import { addressFlags, addressMessage, scope } from '../../lib/rtnetlink/address.js'
 import { bridgePort, multicastRouter } from '../../lib/rtnetlink/bridge-port.js'
 import { family } from '../../lib/rtnetlink/family.js'
+import { matchall } from '../../lib/rtnetlink/filters/matchall.js'
+import { u32Structs } from '../../lib/rtnetlink/filters/u32.js'
 import { bridge } from '../../lib/rtnetlink/kinds/bridge.js'
 import { tun } from '../../lib/rtnetlink/kinds/tun.js'
 import { vlan } from '../../lib/rtnetlink/kinds/vlan.js'
@@ -14,7 +18,11 @@ import { linkFlags, linkMessage, operstate } from '../../lib/rtnetlink/link.js'
 import { macvlanData } from '../../lib/rtnetlink/macvlan-data.js'
 import { neighbourFlags, neighbourMessage, neighbourState } from '../../lib/rtnetlink/neighbour.js'
 import { routeFlags, routeMessage, routeProtocol, routeType } from '../../lib/rtnetlink/route.js'
+import { ruleAction, ruleFlags } from '../../lib/rtnetlink/rule.js'
 import { statisticsMessage } from '../../lib/rtnetlink/statistics.js'
+import { control } from '../../lib/rtnetlink/tc-action.js'
+import { ratespec } from '../../lib/rtnetlink/tc-rate.js'
+import { filterProtocol } from '../../lib/rtnetlink/traffic-control.js'
 import { RTM } from '../../lib/rtnetlink/verbs.js'
 import { IFF, TUN_F } from '../../lib/tap/tun-constants.js'
 import { encode } from '../support/fake-kernel.js'
@@ -183,6 +191,32 @@ const subjects: Record<string, Subject> = {
     values: pick(family.values, value => value >= 128),
     prefix: 'RTNL_FAMILY_'
   },
+  'rule action': { values: pick(ruleAction.values, value => value !== 1), prefix: 'FR_ACT_' },
+  'rule action, of a table': {
+    values: { table: ruleAction.values.table },
+    prefix: 'FR_ACT_',
+    names: { table: 'TO_TBL' }
+  },
+  'rule flags': { values: ruleFlags.bits, prefix: 'FIB_RULE_' },
+  'filter protocol': {
+    values: filterProtocol.values,
+    prefix: 'ETH_P_',
+    names: { '802.1Q': '8021Q', '802.1ad': '8021AD' }
+  },
+  'fate of a frame': { values: control.values, prefix: 'TC_ACT_', names: { continue: 'UNSPEC', drop: 'SHOT' } },
+  'mirred action': {
+    values: valuesOf(mirred.options?.table.parms[1].fields.eaction),
+    prefix: 'TCA_',
+    names: { egressRedirect: 'EGRESS_REDIR', ingressRedirect: 'INGRESS_REDIR' }
+  },
+  'gact probability': { values: valuesOf(gact.options?.table.prob[1].fields.ptype), prefix: 'PGACT_' },
+  'link layer': {
+    values: valuesOf(ratespec.fields.linklayer),
+    prefix: 'TC_LINKLAYER_',
+    whole: { member: 'TC_LINKLAYER_ATM' }
+  },
+  'flags of filters': { values: valuesOf(matchall.options?.table.flags[1]), prefix: 'TCA_CLS_FLAGS_' },
+  'flags of u32': { values: u32Structs.selector.fields.flags.bits, prefix: 'TC_U32_' },
   verbs: { values: RTM, prefix: '' },
   'netlink constants': {
     values: { ...netlinkConstants },

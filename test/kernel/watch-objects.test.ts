@@ -72,6 +72,39 @@ describe('addresses', () => {
   })
 })
 
+describe('rules', () => {
+  test('added, changed and removed', async ({ ns }) => {
+    make(ns)
+    await using watch = ns.net.watch({ rules: true, ...NEVER })
+    const snapshot = await take(watch)
+    expect(snapshot).toMatchObject({ event: 'snapshot' })
+    expect(watch.snapshot().rules.map(rule => rule.tableId)).toEqual(
+      (await ns.net.rules.list()).map(rule => rule.tableId)
+    )
+    ns.tools.ip('rule add from 192.0.2.0/24 iif a table 77 pref 10')
+    const added = (await takeChange(watch, 'added rule inet 10')) as WatchChange<'rule'>
+    expect(added.after).toMatchObject({ from: '192.0.2.0/24', tableId: 77, iifname: 'a' })
+    expect(added.after?.flags.iifDetached).toBe(false)
+    ns.tools.ip('-6 rule add fwmark 7 table 78 pref 20')
+    await takeChange(watch, 'added rule inet6 20')
+    ns.tools.ip('link del dev a')
+    const changed = (await takeChange(watch, 'changed rule inet 10')) as WatchChange<'rule'>
+    expect(changed.after?.flags.iifDetached).toBe(true)
+    ns.tools.ip('rule del pref 10')
+    const removed = (await takeChange(watch, 'removed rule inet 10')) as WatchChange<'rule'>
+    expect(removed.before?.tableId).toBe(77)
+  })
+
+  test('of one priority', async ({ ns }) => {
+    make(ns)
+    const follower = await follow(ns, { rules: true })
+    for (const table of [71, 72, 73]) ns.tools.ip(`rule add from 192.0.2.0/24 table ${table} pref 10`)
+    expect(await settled(follower, ns.net, ['rule'])).toEqual({})
+    ns.tools.ip('rule del table 72')
+    expect(await settled(follower, ns.net, ['rule'])).toEqual({})
+  })
+})
+
 describe('routes', () => {
   test('of both families, each once, whenever all are read', async ({ ns }) => {
     ns.tools.ip('link set dev lo up')

@@ -25,6 +25,22 @@ function tried(...commands: string[]): boolean {
   }
 }
 
+/** Whether tc can add something to the egress of a link, or to its ingress. */
+function triedTc(...commands: string[]): boolean {
+  const name = `lw-try-${process.pid}`
+  execFileSync('ip', ['netns', 'add', name])
+  try {
+    const tools = new Tools(name)
+    tools.ip('link add name try0 type veth')
+    tools.tc('qdisc add dev try0 ingress')
+    return commands.every(command => tools.canTc(command))
+  } finally {
+    execFileSync('ip', ['netns', 'del', name])
+  }
+}
+
+const filter = (what: string) => triedTc(`filter add dev try0 ingress protocol all ${what}`)
+
 const found = new Map<string, boolean>()
 const once = (name: string, find: () => boolean): boolean => {
   if (!found.has(name)) found.set(name, find())
@@ -48,7 +64,17 @@ const PROBES = {
       'link set dev try0 up',
       'address add 192.0.2.1/24 dev try0',
       'route add 198.51.100.0/24 nexthop via 192.0.2.2 onlink dev try0 nexthop via 192.0.2.3 onlink dev try0'
-    )
+    ),
+  htb: () => triedTc('qdisc add dev try0 root htb'),
+  tbf: () => triedTc('qdisc add dev try0 root tbf rate 1mbit burst 10k limit 10k'),
+  fq_codel: () => triedTc('qdisc add dev try0 root fq_codel'),
+  sfq: () => triedTc('qdisc add dev try0 root sfq'),
+  matchall: () => filter('matchall classid 1:1'),
+  basic: () => filter('basic classid 1:1'),
+  flower: () => filter('flower classid 1:1'),
+  mirred: () => filter('u32 match u32 0 0 action mirred egress redirect dev lo'),
+  police: () => filter('u32 match u32 0 0 action police rate 1mbit burst 10k'),
+  gact: () => filter('u32 match u32 0 0 action drop')
 }
 
 export type Feature = keyof typeof PROBES

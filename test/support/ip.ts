@@ -43,6 +43,15 @@ export class Tools {
     return parse(run('bridge', ['-n', this.name, '-d', '-j', ...words(command)]))
   }
 
+  tc(command: string): string {
+    return run('tc', ['-n', this.name, ...words(command)])
+  }
+
+  /** With details and statistics, and parsed. */
+  tcJson(command: string): Parsed[] {
+    return parse(run('tc', ['-n', this.name, '-d', '-s', '-j', ...words(command)]))
+  }
+
   /** One link as `ip -d -j link` shows it; `undefined` if there is none. */
   link(name: string): Parsed {
     return this.ipJson('link show').find(link => link.ifname === name)
@@ -56,6 +65,16 @@ export class Tools {
   can(command: string): boolean {
     try {
       this.ip(command)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /** Whether a command of tc works here. */
+  canTc(command: string): boolean {
+    try {
+      this.tc(command)
       return true
     } catch {
       return false

@@ -16,9 +16,10 @@ const STRIPS: Record<string, Strip> = {
   address: { 6: true },
   route: { 12: true, 17: true },
   neighbour: { 3: true, 4: true },
-  fdb: { 3: true, 4: true }
+  fdb: { 3: true, 4: true },
+  rule: {}
 }
-const HEADERS: Record<string, number> = { link: 16, address: 8, route: 12, neighbour: 12, fdb: 12 }
+const HEADERS: Record<string, number> = { link: 16, address: 8, route: 12, neighbour: 12, fdb: 12, rule: 12 }
 
 /** Header and lasting attributes, in hexadecimal, by path; two are the same if all of these are. */
 export function lasting(object: string, view: AttributesView): Record<string, string> {

@@ -32,6 +32,10 @@ function nameOf(change: WatchChange): string {
       return String(change.after ?? change.before)
     case 'route':
       return (change.after ?? change.before)?.destination ?? ''
+    case 'rule': {
+      const { family, priority = 0 } = change.after ?? change.before ?? {}
+      return `${family} ${priority}`
+    }
     case 'neighbour':
       return (change.after ?? change.before)?.dst ?? ''
     case 'fdb':
@@ -63,7 +67,14 @@ export async function takeChange<L extends keyof WatchedLists>(watch: Watch<L>, 
   }
 }
 
-const LIST_OF = { link: 'links', address: 'addresses', route: 'routes', neighbour: 'neighbours', fdb: 'fdb' } as const
+const LIST_OF = {
+  link: 'links',
+  address: 'addresses',
+  route: 'routes',
+  neighbour: 'neighbours',
+  fdb: 'fdb',
+  rule: 'rules'
+} as const
 
 /** Applies events, and has what they say. */
 export class Follower {
@@ -135,6 +146,8 @@ async function listOf(net: Netlink, object: keyof typeof LIST_OF): Promise<Attri
       return await net.addresses.list()
     case 'route':
       return await net.routes.list({ table: 0 })
+    case 'rule':
+      return await net.rules.list()
     case 'neighbour':
       return (await net.neighbours.list()).filter(it =>
         Object.keys(it.state).some(state => state !== 'noarp' && it.state[state as 'noarp'])

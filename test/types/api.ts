@@ -54,6 +54,15 @@ export async function typed(net: Netlink): Promise<void> {
   // @ts-expect-error not narrowed
   void link.data?.mode
 
+  await net.qdiscs.add({ link: 'a', handle: '1:', kind: 'htb', default: 1 })
+  // @ts-expect-error a setting of another kind
+  await net.qdiscs.add({ link: 'a', kind: 'bfifo', default: 1 })
+  // @ts-expect-error a rate is required
+  await net.classes.add({ link: 'a', classid: '1:1', kind: 'htb' })
+  // @ts-expect-error there is no such action
+  await net.filters.add({ link: 'a', kind: 'matchall', actions: [{ kind: 'dorp' }] })
+  await net.bandwidth.set('a', { inbound: { rate: '10mbit' }, outbound: null })
+
   await using tap = await Tap.open({ name: 'vnet%d', queues: 2, vnetHeader: 12, offloads: { csum: true } })
   const fds: number[] = tap.fds
   void fds

@@ -4,6 +4,7 @@ import type { FdbEntry } from '../fdb.js'
 import type { Link, LinkRef } from '../link.js'
 import type { Neighbour } from '../neighbours.js'
 import type { Route } from '../routes.js'
+import type { PolicyRule } from '../rules.js'
 
 /** Only links that all of what is given holds for. One that comes to match is `added`, one that ceases to is `removed`. */
 export interface LinkInterest {
@@ -26,12 +27,14 @@ export interface RouteInterest {
   table?: number | undefined
 }
 
-/** What to watch. At least one of the first five. */
+/** What to watch. At least one of the first six. */
 export interface WatchInterest {
   links?: boolean | LinkInterest | undefined
   addresses?: boolean | IndexInterest | undefined
   /** All tables, those of the kernel's own making too. */
   routes?: boolean | RouteInterest | undefined
+  /** Policy rules of IPv4 and IPv6. */
+  rules?: boolean | undefined
   /** As `ip neigh` shows them: without NUD_NONE and NUD_NOARP, and without proxy entries. */
   neighbours?: boolean | IndexInterest | undefined
   /** Bridges' databases, and those of devices' own. */
@@ -61,6 +64,7 @@ export interface WatchedObjects {
   link: Link
   address: Address
   route: Route
+  rule: PolicyRule
   neighbour: Neighbour
   fdb: FdbEntry
 }
@@ -72,6 +76,7 @@ export interface WatchedLists {
   links: Link[]
   addresses: Address[]
   routes: Route[]
+  rules: PolicyRule[]
   neighbours: Neighbour[]
   fdb: FdbEntry[]
 }
@@ -80,6 +85,7 @@ interface ObjectOf {
   links: 'link'
   addresses: 'address'
   routes: 'route'
+  rules: 'rule'
   neighbours: 'neighbour'
   fdb: 'fdb'
 }

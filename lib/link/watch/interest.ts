@@ -10,6 +10,7 @@ const NARROWED: Record<keyof WatchInterest, ReadonlySet<string>> = {
   links: new Set(['index', 'name', 'kind', 'master']),
   addresses: new Set(['index']),
   routes: new Set(['table']),
+  rules: new Set(),
   neighbours: new Set(['index']),
   fdb: new Set(['index'])
 }
@@ -23,7 +24,7 @@ const KEYS: ReadonlySet<string> = new Set<keyof WatchOptions>([
 ])
 
 /** What cannot be read of another namespace than the socket's. */
-const OWN_ONLY = ['routes', 'neighbours', 'fdb'] as const
+const OWN_ONLY = ['routes', 'rules', 'neighbours', 'fdb'] as const
 
 /** Throws `ERR_INVALID_ARG_VALUE`, or `ERR_UNSUPPORTED` for what the kernel has no request for. */
 export function checkWatchOptions(options: WatchOptions): void {

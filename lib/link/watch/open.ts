@@ -15,6 +15,7 @@ import { watchedFdb } from './kinds/fdb.js'
 import { watchedLinks } from './kinds/links.js'
 import { watchedNeighbours } from './kinds/neighbours.js'
 import { watchedRoutes } from './kinds/routes.js'
+import { watchedRules } from './kinds/rules.js'
 import { announcements } from './space.js'
 import { Watch } from './watch.js'
 
@@ -64,11 +65,12 @@ export class Watches {
 
 /** Links come first: what else is read depends on them. */
 function kindsOf(options: WatchOptions, master: () => number | undefined): Kind[] {
-  const { links, addresses, routes, neighbours, fdb } = options
+  const { links, addresses, routes, rules, neighbours, fdb } = options
   const kinds: unknown[] = []
   if (links) kinds.push(watchedLinks(narrowed<LinkInterest>(links), master))
   if (addresses) kinds.push(watchedAddresses(narrowed(addresses)))
   if (routes) kinds.push(watchedRoutes(narrowed(routes)))
+  if (rules) kinds.push(watchedRules())
   if (neighbours) kinds.push(watchedNeighbours(narrowed(neighbours)))
   if (fdb) kinds.push(watchedFdb(narrowed(fdb)))
   return kinds as Kind[]

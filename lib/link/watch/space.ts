@@ -3,9 +3,11 @@ import { hostLittleEndian } from '../../codec/endian.js'
 import {
   RTNLGRP_IPV4_IFADDR,
   RTNLGRP_IPV4_ROUTE,
+  RTNLGRP_IPV4_RULE,
   RTNLGRP_IPV6_IFADDR,
   RTNLGRP_IPV6_IFINFO,
   RTNLGRP_IPV6_ROUTE,
+  RTNLGRP_IPV6_RULE,
   RTNLGRP_LINK,
   RTNLGRP_NEIGH,
   RTNLGRP_NEXTHOP,
@@ -28,6 +30,7 @@ import { type Difference, Table } from './table.js'
 const LINKS = [RTM.RTM_NEWLINK, RTM.RTM_DELLINK]
 const ADDRESSES = [RTM.RTM_NEWADDR, RTM.RTM_DELADDR]
 const ROUTES = [RTM.RTM_NEWROUTE, RTM.RTM_DELROUTE]
+const RULES = [RTM.RTM_NEWRULE, RTM.RTM_DELRULE]
 const NEIGHBOURS = [RTM.RTM_NEWNEIGH, RTM.RTM_DELNEIGH]
 const NEXTHOPS = [RTM.RTM_NEWNEXTHOP, RTM.RTM_DELNEXTHOP]
 const NSIDS = [RTM.RTM_NEWNSID, RTM.RTM_DELNSID]
@@ -49,6 +52,10 @@ export function announcements(interest: WatchInterest, allNamespaces: boolean): 
     groups.add(RTNLGRP_IPV4_ROUTE).add(RTNLGRP_IPV6_ROUTE).add(RTNLGRP_NEXTHOP)
     rules.push({ types: [...ROUTES, ...NEXTHOPS] })
   }
+  if (interest.rules) {
+    groups.add(RTNLGRP_IPV4_RULE).add(RTNLGRP_IPV6_RULE)
+    rules.push({ types: [...LINKS, ...RULES] })
+  }
   if (neighbours || fdb) groups.add(RTNLGRP_NEIGH)
   if (neighbours) {
     const index = indexOf(neighbours)
@@ -69,7 +76,7 @@ function indexOf(interest: boolean | IndexInterest | undefined): readonly number
   return typeof interest === 'object' ? interest.index : undefined
 }
 
-type Tables = Partial<Record<'link' | 'address' | 'route' | 'neighbour' | 'fdb', Table>>
+type Tables = Partial<Record<'link' | 'address' | 'route' | 'rule' | 'neighbour' | 'fdb', Table>>
 
 /** ifi_flags as they were announced last; what is gone has none. */
 type Flags = Map<number, number>
@@ -116,6 +123,8 @@ export class Space {
     } else if (isOneOf(ROUTES, type)) {
       const route = new Route({ data, start, end } as Message)
       this.#by.route?.mark(routeScope(route.family as string, route.tableId))
+    } else if (isOneOf(RULES, type)) {
+      this.#by.rule?.markAll()
     } else if (isOneOf(NEXTHOPS, type)) {
       this.#by.route?.markAll()
     } else if (isOneOf(NEIGHBOURS, type) && family !== AF_BRIDGE) {
@@ -148,6 +157,7 @@ export class Space {
     this.#by.neighbour?.mark(String(index))
     this.#by.fdb?.mark(String(index))
     this.#by.route?.markAll()
+    this.#by.rule?.markAll()
   }
 }
 
