@@ -11,7 +11,7 @@ const floors = [
   { name: 'codec', path: '^lib/codec/' },
   {
     name: 'errors, namespaces, the addon',
-    path: '^lib/(errors|netns|addon|kernel-release|options|descriptors|readiness)\\.ts$|^lib/addon/'
+    path: '^lib/(errors|netns|addon|child|kernel-release|options|descriptors|readiness)\\.ts$|^lib/addon/'
   }
 ]
 

@@ -7,6 +7,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import type { NativeChild, SpawnOptions } from './addon/child.js'
 import type { NativeDescriptors, NativePoller } from './addon/descriptors.js'
 import type {
   HolderQuery,
@@ -31,6 +32,7 @@ import type {
 import type { NativeFrameCopy, NativeFrameQueue } from './addon/frames.js'
 import type { NativeNetlinkSocket } from './addon/socket.js'
 
+export * from './addon/child.js'
 export * from './addon/descriptors.js'
 export * from './addon/device.js'
 export * from './addon/forward.js'
@@ -117,6 +119,16 @@ export interface Addon {
   reconnectUnixPort(port: NativePort): boolean
   /** Writes the slots of {@link SOCKET_PORT_FAULT}; false when the port is closed. Throws for what is no port. */
   socketPortFaults(port: NativePort, into: Float64Array): boolean
+
+  /**
+   * Starts a program in a network namespace, in a session of its own; resolves when it runs. A failing execve() rejects
+   * with its errno, and clone() with EINVAL before Linux 5.2.
+   */
+  spawnChild(options: SpawnOptions): Promise<NativeChild>
+  /** A process that runs already (pidfd_open): throws ESRCH where there is none. */
+  openProcess(pid: number): NativeChild
+  /** Opens and locks a file (flock), made if it is missing, until the descriptor is closed: EAGAIN when it is locked. */
+  lockFile(path: string): Promise<NativeDescriptors>
 
   /** Takes ownership of descriptors that something else opened. */
   adoptDescriptors(fds: number[]): NativeDescriptors

@@ -36,8 +36,10 @@ export interface LinkwrightErrorDetails {
  * `ERR_CLOSED` (used after `close()`), `ERR_TIMEOUT`, `ERR_DUMP_INTERRUPTED` (the kernel's tables kept changing during
  * every attempt), `ERR_NOT_APPLIED` (the kernel ignored an attribute), `ERR_NOT_OWNED` (a link is another's, and nothing
  * was changed), `ERR_NOT_SETTLED` (others kept changing links), `ERR_UNSUPPORTED` (this kernel cannot do it),
- * `ERR_UNEXPECTED_REPLY`, `ERR_RULESET_CHANGED` (others changed the ruleset that a transaction was made for), `ERR_INVALID_CAPTURE` and `ERR_TRUNCATED_CAPTURE` (a capture file that is damaged, or ends too
- * early; see `offset`). An aborted operation rejects with the signal's reason.
+ * `ERR_NOT_INSTALLED` (a program is missing), `ERR_INVALID_CONFIGURATION` (a program refuses what was made for it),
+ * `ERR_PROGRAM_FAILED` (it ended, with its last words in the message), `ERR_RULESET_CHANGED` (others changed the ruleset
+ * that a transaction was made for), `ERR_UNEXPECTED_REPLY`, `ERR_INVALID_CAPTURE` and `ERR_TRUNCATED_CAPTURE` (a capture
+ * file that is damaged, or ends too early; see `offset`). An aborted operation rejects with the signal's reason.
  */
 export class LinkwrightError extends Error {
   readonly code: string

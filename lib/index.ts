@@ -16,6 +16,7 @@ export type { RecordedInterface } from './capture/decoder.js'
 export { LINKTYPE, type LinkTypeName } from './capture/link-types.js'
 export { type CapturedPacket, readCapture } from './capture/read.js'
 export { ReplayCounters, type ReplayOptions, replay } from './capture/replay.js'
+export type { ChildExit } from './child.js'
 export { ip, ipv4, ipv6, mac } from './codec/addresses.js'
 export type {
   AttributeEntry,
@@ -114,6 +115,21 @@ export { UdpView } from './frames/packet/udp.js'
 export { DROP, FLOOD, FrameQueue, type FramesOptions, REFUSED } from './frames/queue.js'
 export { frameStream, frameWebStreams } from './frames/streams.js'
 export { type GsoType, VNET_HEADER_SIZE, VnetHeader } from './frames/vnet-header.js'
+export { Dnsmasq, type DnsmasqEvents } from './host/dnsmasq/dnsmasq.js'
+export type { LeaseEvent, LeaseWatchOptions } from './host/dnsmasq/lease-watch.js'
+export type { Lease } from './host/dnsmasq/leases.js'
+export type {
+  AddressRange,
+  Dhcp4Options,
+  Dhcp6Options,
+  DnsmasqOptions,
+  DnsOptions,
+  HostRecord,
+  Reservation,
+  RestartOptions,
+  UpstreamServer
+} from './host/dnsmasq/options.js'
+export type { ServerExit } from './host/dnsmasq/server.js'
 export { type AnnounceOptions, announce } from './host/port/announce.js'
 export { type GenerateMacOptions, generateMac, hostSideMac } from './host/port/mac.js'
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'

@@ -25,7 +25,9 @@ static Napi::Object Register(Napi::Env env, Napi::Object exports) {
     Napi::Error::New(env, "linkwright: this environment has no event loop").ThrowAsJavaScriptException();
     return exports;
   }
+  RegisterChildProcess(environment, exports);
   RegisterDescriptors(environment, exports);
+  RegisterFileLock(environment, exports);
   RegisterFrameQueue(environment, exports);
   RegisterForward(environment, exports);
   RegisterHolders(environment, exports);

@@ -9,7 +9,9 @@
 namespace linkwright {
 
 // Each file with functions for JavaScript adds them to the addon's exports.
+void RegisterChildProcess(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterDescriptors(const std::shared_ptr<Environment>& environment, Napi::Object exports);
+void RegisterFileLock(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterFrameQueue(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterForward(const std::shared_ptr<Environment>& environment, Napi::Object exports);
 void RegisterHolders(const std::shared_ptr<Environment>& environment, Napi::Object exports);

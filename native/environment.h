@@ -38,6 +38,7 @@ class Environment : public std::enable_shared_from_this<Environment> {
     Napi::FunctionReference netlink_socket;
     Napi::FunctionReference descriptors;
     Napi::FunctionReference poller;
+    Napi::FunctionReference child_process;
     Napi::FunctionReference port;
     Napi::FunctionReference forwarder;
     Napi::FunctionReference frame_queue;

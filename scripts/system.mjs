@@ -41,6 +41,7 @@ const PACKAGES = {
   bridge: 'iproute2',
   tc: 'iproute2',
   nft: 'nftables',
+  dnsmasq: 'dnsmasq-base',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   setpriv: 'util-linux',
@@ -66,6 +67,7 @@ export const FEATURES = {
   lint: ['clang-format', 'clang-tidy'],
   network: ['ip', 'bridge', 'tc', 'unshare', 'nsenter'],
   nftables: ['nft'],
+  dnsmasq: ['dnsmasq', 'python3'],
   trace: ['strace'],
   traffic: ['iperf3', 'ethtool', 'tcpdump'],
   dissect: ['tshark'],
@@ -77,7 +79,7 @@ export const FEATURES = {
 const KERNELS = { guest: 'cloud', vm: 'full' }
 
 /** What `npm test` uses; the other commands ask for theirs themselves. */
-const FOR_TESTS = ['build', 'headers', 'network', 'nftables', 'trace', 'traffic', 'dissect', 'guest']
+const FOR_TESTS = ['build', 'headers', 'network', 'nftables', 'dnsmasq', 'trace', 'traffic', 'dissect', 'guest']
 
 const say = text => process.stderr.write(`system: ${text}\n`)
 
