@@ -37,7 +37,8 @@ export interface LinkwrightErrorDetails {
  * every attempt), `ERR_NOT_APPLIED` (the kernel ignored an attribute), `ERR_NOT_OWNED` (a link is another's, and nothing
  * was changed), `ERR_NOT_SETTLED` (others kept changing links), `ERR_UNSUPPORTED` (this kernel cannot do it),
  * `ERR_UNEXPECTED_REPLY`, `ERR_INVALID_CAPTURE` and `ERR_TRUNCATED_CAPTURE` (a capture file that is damaged, or ends too
- * early; see `offset`). An aborted operation rejects with the signal's reason.
+ * early; see `offset`). Of plans: `ERR_CONFLICT` (see `plan.conflicts`), `ERR_PROBE_FAILED`, `ERR_RESTORED` (not confirmed in
+ * time), `ERR_NOT_UNDONE`, `ERR_STALE_STATE` (a saved state of another boot or namespace), `ERR_GUARD_LOST`. An aborted operation rejects with the signal's reason.
  */
 export class LinkwrightError extends Error {
   readonly code: string
