@@ -130,12 +130,12 @@ export type {
   UpstreamServer
 } from './host/dnsmasq/options.js'
 export type { ServerExit } from './host/dnsmasq/server.js'
-export { type AnnounceOptions, announce } from './host/port/announce.js'
-export { type GenerateMacOptions, generateMac, hostSideMac } from './host/port/mac.js'
 export type { Duration } from './host/duration.js'
 export type { Finding as PlanFinding } from './host/finding.js'
 export type { Restoration, RestoreReason } from './host/guard.js'
 export type { ApplyOptions, Plan, PlanProgress } from './host/plan.js'
+export { type AnnounceOptions, announce } from './host/port/announce.js'
+export { type GenerateMacOptions, generateMac, hostSideMac } from './host/port/mac.js'
 export type { Probe as PlanProbe } from './host/probing.js'
 export { SavedPlan } from './host/saved-plan.js'
 export type { PlanStatus } from './host/state-file.js'
@@ -225,7 +225,7 @@ export {
   qdiscKind,
   type TcKind
 } from './rtnetlink/tc-kind.js'
-export type { Duration, Rate, Size } from './rtnetlink/tc-units.js'
+export type { Duration as TcDuration, Rate, Size } from './rtnetlink/tc-units.js'
 export { classMessage, filterMessage, qdiscMessage } from './rtnetlink/traffic-control.js'
 export { RTM, rtnetlink } from './rtnetlink/verbs.js'
 export { closeOnSignals } from './tap/close-on-signals.js'
