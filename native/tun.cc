@@ -73,8 +73,6 @@ Napi::Value OpenTun(const Napi::CallbackInfo& info) {
       });
 }
 
-using TunDevices = std::vector<Result<TunDevice>>;
-
 /** Many in one namespace, which is entered once. */
 Napi::Value OpenTuns(const Napi::CallbackInfo& info) {
   const auto environment = Environment::Of(info.Env());
@@ -90,12 +88,7 @@ Napi::Value OpenTuns(const Napi::CallbackInfo& info) {
   return environment->Async(
       [netns, devices]() -> Result<TunDevices> {
         if (!*netns) return netns->failure;
-        return netns->value.Run([&]() -> Result<TunDevices> {
-          TunDevices opened;
-          for (const TunOptions& options : devices)
-            opened.push_back(OpenTunDevice(options));
-          return opened;
-        });
+        return netns->value.Run([&] { return OpenTunDevices(devices); });
       },
       [environment = environment.get()](TunDevices opened) {
         return PresentEach(environment->env(), std::move(opened), [environment](TunDevice device) {

@@ -20,47 +20,34 @@ constexpr char kDevice[] = "/dev/net/tun";
 // How often a device is looked at whose name seems to change meanwhile.
 constexpr int kLooks = 8;
 
-/** Ifindex of the link with that name in the calling thread's namespace. */
-Result<unsigned int> IndexOf(const std::string& name) {
-  // if_nametoindex() says ENODEV as well when there is no descriptor left for its socket.
-  const Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd) return LastFailure("socket(AF_UNIX)");
+/** Ifindex of the link with that name in the socket's namespace. */
+Result<unsigned int> IndexOf(const Fd& socket, const std::string& name) {
   ifreq request{};
   std::memcpy(request.ifr_name, name.data(), std::min(name.size(), sizeof(request.ifr_name) - 1));
-  if (::ioctl(fd.get(), SIOCGIFINDEX, &request) < 0) return LastFailure("ioctl(SIOCGIFINDEX)");
+  if (::ioctl(socket.get(), SIOCGIFINDEX, &request) < 0) return LastFailure("ioctl(SIOCGIFINDEX)");
   return static_cast<unsigned int>(request.ifr_ifindex);
 }
 
 /**
- * Does something to the device by its name, and again when it was renamed meanwhile: `act` must have met this
- * device in the end, and not another that took over the name.
+ * Takes its IPv6, if asked to, and finds out the device's name, index and flags, which belong together. All
+ * but the flags goes by the name, and again when it was renamed meanwhile. One look is enough for that as a
+ * rule: each takes the lock that those wait for who set links up meanwhile.
  */
-template <typename Act>
-Failure ByName(const Fd& queue, Act&& act) {
-  Result<TunInterface> before = GetTunInterface(queue.get());
+Failure Identify(const TunOptions& options, const Fd& socket, TunDevice* device) {
   for (int look = 0; look < kLooks; ++look) {
-    if (!before) return before.failure;
-    Failure failure = act(before.value);
-    Result<TunInterface> after = GetTunInterface(queue.get());
-    if (after && after.value.name == before.value.name) return failure;
-    before = std::move(after);
+    Failure failure = options.disable_ipv6 ? DisableIpv6(device->name) : Failure{};
+    const Result<unsigned int> index = IndexOf(socket, device->name);
+    if (!failure) failure = index.failure;
+    const Result<TunInterface> interface = GetTunInterface(device->queues.front().get());
+    if (!interface) return interface.failure;
+    if (interface.value.name == device->name) {
+      device->index = index.value;
+      device->flags = interface.value.flags;
+      return failure;
+    }
+    device->name = interface.value.name;
   }
   return {ENODEV, "ioctl(TUNGETIFF)"};
-}
-
-Failure TakeIpv6From(const Fd& queue) {
-  return ByName(queue, [](const TunInterface& interface) { return DisableIpv6(interface.name); });
-}
-
-/** The device's name, index and flags, which belong together. */
-Failure Identify(TunDevice* device) {
-  return ByName(device->queues.front(), [device](const TunInterface& interface) {
-    const Result<unsigned int> index = IndexOf(interface.name);
-    device->name = interface.name;
-    device->flags = interface.flags;
-    device->index = index.value;
-    return index.failure;
-  });
 }
 
 /** TUNSETIFF goes by the name: after a rename it attaches to another device, or makes one. */
@@ -101,18 +88,30 @@ Failure OpenQueue(const TunOptions& options, TunDevice* device, bool* ours) {
       first ? OpenFirst(options, fd, device, ours) : SetTunInterface(fd.get(), options.flags, &device->name);
   // Before anything is done to it.
   if (!failure && !first) failure = ExpectSameDevice(device->queues.front(), fd);
-  if (!failure && first && options.disable_ipv6) failure = TakeIpv6From(fd);
   if (failure) return failure;
   device->queues.push_back(std::move(fd));
   return RunTunIoctls(device->queues.back().get(), options.ioctls);
 }
 
-Failure Configure(const TunOptions& options, TunDevice* device, bool* ours) {
+Failure Configure(const TunOptions& options, const Fd& socket, TunDevice* device, bool* ours) {
   for (size_t queue = 0; queue < options.queues; ++queue) {
     Failure failure = OpenQueue(options, device, ours);
     if (failure) return failure;
   }
-  return Identify(device);
+  return Identify(options, socket, device);
+}
+
+Result<TunDevice> OpenOne(const TunOptions& options, const Fd& socket) {
+  TunDevice device;
+  device.name = options.name;
+  bool ours = false;
+  Failure failure = Configure(options, socket, &device, &ours);
+  if (failure) {
+    // A device that was made persistent on the way would outlive its descriptors.
+    if (ours && !device.queues.empty()) ::ioctl(device.queues.front().get(), TUNSETPERSIST, 0UL);
+    return failure;
+  }
+  return device;
 }
 
 bool IsSameFile(int one, int other) {
@@ -124,17 +123,20 @@ bool IsSameFile(int one, int other) {
 
 }  // namespace
 
+Result<TunDevices> OpenTunDevices(const std::vector<TunOptions>& devices) {
+  // if_nametoindex() would say ENODEV as well when there is no descriptor left for its socket.
+  const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return LastFailure("socket(AF_UNIX)");
+  TunDevices opened;
+  for (const TunOptions& options : devices)
+    opened.push_back(OpenOne(options, socket));
+  return opened;
+}
+
 Result<TunDevice> OpenTunDevice(const TunOptions& options) {
-  TunDevice device;
-  device.name = options.name;
-  bool ours = false;
-  Failure failure = Configure(options, &device, &ours);
-  if (failure) {
-    // A device that was made persistent on the way would outlive its descriptors.
-    if (ours && !device.queues.empty()) ::ioctl(device.queues.front().get(), TUNSETPERSIST, 0UL);
-    return failure;
-  }
-  return device;
+  Result<TunDevices> opened = OpenTunDevices({options});
+  if (!opened) return opened.failure;
+  return std::move(opened.value.front());
 }
 
 Result<TunPlace> FindTun(int fd) {

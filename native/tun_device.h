@@ -30,6 +30,11 @@ struct TunDevice {
 /** Creates a TUN or TAP in the calling thread's namespace, or attaches to one. All or nothing. */
 Result<TunDevice> OpenTunDevice(const TunOptions& options);
 
+using TunDevices = std::vector<Result<TunDevice>>;
+
+/** The same of many, each with a result of its own. */
+Result<TunDevices> OpenTunDevices(const std::vector<TunOptions>& devices);
+
 struct TunPlace {
   TunInterface interface;
   /** Whether the device is in the calling thread's namespace. */

@@ -13,7 +13,7 @@ export interface TunOpenOptions {
   queues: number
   /** Ifindex that a new device shall get (TUNSETIFINDEX), or 0. */
   index: number
-  /** Whether IPv6 is switched off on the device (`disable_ipv6`) before anything else happens to it. */
+  /** Whether IPv6 is switched off on the device (`disable_ipv6`) before it can come up. */
   disableIpv6: boolean
   /** ioctls to run on every queue, in order, as pairs of a {@link TunIoctl} and its argument; all or nothing. */
   ioctls: [TunIoctl, number][]

@@ -58,12 +58,13 @@ export class References {
   }
 
   #look(names: readonly string[]): Promise<void> {
-    const looking = this.#lookUp(names).then(results => {
-      for (const [at, name] of names.entries()) {
-        this.#found.set(name, results[at] as PromiseSettledResult<Link>)
-        this.#looking.delete(name)
-      }
-    })
+    const looking = this.#lookUp(names)
+      .then(results => {
+        for (const [at, name] of names.entries()) this.#found.set(name, results[at] as PromiseSettledResult<Link>)
+      })
+      .finally(() => {
+        for (const name of names) this.#looking.delete(name)
+      })
     for (const name of names) this.#looking.set(name, looking)
     return looking
   }

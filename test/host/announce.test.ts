@@ -49,6 +49,15 @@ test('says each thing as often as asked for', async ({ ns }) => {
   expect(rarp[0]).toHaveLength(60)
 })
 
+test('thousands of addresses are all announced', async ({ ns }) => {
+  const tap = await Tap.open({ net: ns.net, name: 'vnet0', up: true, vnetHeader: true, ipv6: false })
+  onTestFinished(() => tap.close())
+  const ips = Array.from({ length: 3000 }, (_, i) => `2001:db8::${i.toString(16)}`)
+  await announce(tap, { address: NEW, ips, rounds: 1 })
+  const [link] = ns.tools.ipJson('-s link show dev vnet0') as { stats64: { rx: { packets: number } } }[]
+  expect(link?.stats64.rx.packets).toBe(3001)
+})
+
 test('wrong input is refused, and so is a device that is down', async ({ ns }) => {
   const tap = await Tap.open({ net: ns.net, name: 'vnet0' })
   onTestFinished(() => tap.close())
@@ -59,6 +68,7 @@ test('wrong input is refused, and so is a device that is down', async ({ ns }) =
     path: 'ips[0]'
   })
   await expect(announce(tap, { address: NEW, ips: ['fe80::x'] })).rejects.toMatchObject({ ...wrong, path: 'ips[0]' })
+  await expect(announce(tap, { address: NEW, ips: '192.0.2.1' as never })).rejects.toMatchObject({ path: 'ips' })
   await expect(announce(tap, { address: NEW, rounds: 0 })).rejects.toMatchObject({ ...wrong, path: 'rounds' })
   await expect(announce(tap, { address: NEW })).rejects.toMatchObject({ code: 'EIO' })
 })

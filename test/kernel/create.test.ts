@@ -201,8 +201,8 @@ describe('createMany', () => {
       { kind: 'veth', name: 'v0', peer: { name: 'p0' } },
       { kind: 'bridge', name: 'br0' },
       { kind: 'macvlan', name: 'm0', link: 'p0', mode: 'bridge' },
-      ...Array.from({ length: 40 }, (_, i) => ({ kind: 'bridge', name: `other${i}` })),
-      ...Array.from({ length: 80 }, (_, i) => ({ kind: 'ifb', name: `port${i}`, master: `other${i % 40}` })),
+      ...Array.from({ length: 4 }, (_, i) => ({ kind: 'bridge', name: `other${i}` })),
+      ...Array.from({ length: 80 }, (_, i) => ({ kind: 'ifb', name: `port${i}`, master: `other${i % 4}` })),
       { kind: 'ifb', name: 'port', master: 'br0' }
     ] as CreateLink[]
     const results = await ns.net.links.createMany(source(specs))
@@ -214,23 +214,26 @@ describe('createMany', () => {
   test('refers to thousands of others in few exchanges, and to what is not there', async ({ ns }) => {
     const bridges = Array.from({ length: 60 }, (_, i) => ({ kind: 'bridge', name: `br${i}` }) as const)
     await ns.net.links.createMany(bridges)
+    // More than are looked up together; emulated, that would take a minute.
+    const ports = process.env['LINKWRIGHT_VM'] === '1' ? 120 : 1200
     const specs = [
-      ...Array.from({ length: 1200 }, (_, i) => ({ kind: 'ifb', name: `port${i}`, master: `br${i % 60}` }) as const),
+      ...Array.from({ length: ports }, (_, i) => ({ kind: 'ifb', name: `port${i}`, master: `br${i % 60}` }) as const),
       { kind: 'ifb', name: 'alone', master: 'missing' } as const,
       { kind: 'ifb', name: 'wrong', master: 'much too long for any name '.repeat(9) } as const
     ]
     const { result: results, sent } = await traffic(() => ns.net.links.createMany(specs))
     const result = results as PromiseSettledResult<Link>[]
-    expect(result.slice(0, 1200).filter(({ status }) => status === 'rejected')).toEqual([])
-    expect(result[1200]).toMatchObject({ reason: { code: 'ENODEV', link: 'missing', item: 1200 } })
-    expect(result[1201]).toMatchObject({ reason: { code: 'ERR_INVALID_ARG_VALUE' } })
+    expect(result.slice(0, ports).filter(({ status }) => status === 'rejected')).toEqual([])
+    expect(result[ports]).toMatchObject({ reason: { code: 'ENODEV', link: 'missing', item: ports } })
+    expect(result[ports + 1]).toMatchObject({ reason: { code: 'ERR_INVALID_ARG_VALUE' } })
     const shown = JSON.parse(ns.tools.ip('-j link show type bridge_slave')) as { ifname: string; master: string }[]
     expect(Object.fromEntries(shown.map(link => [link.ifname, link.master]))).toEqual(
-      Object.fromEntries(specs.slice(0, 1200).map(({ name, master }) => [name, master]))
+      Object.fromEntries(specs.slice(0, ports).map(({ name, master }) => [name, master]))
     )
-    // One to find each bridge, one behind each port.
-    const asked = sent.filter(({ type }) => type === 'RTM_GETLINK').length
-    expect(asked).toBeLessThan(1200 + 60 + 8)
+    // Each bridge is found once.
+    const names = sent.filter(({ type }) => type === 'RTM_GETLINK').map(message => message.decode()?.['name'])
+    const found = names.filter(name => typeof name === 'string' && name.startsWith('br'))
+    expect(found.toSorted()).toEqual(bridges.map(({ name }) => name).toSorted())
   })
 
   test('makes hundreds', async ({ ns }) => {

@@ -27,6 +27,10 @@ const FIRST_PAUSE = 50
 const LONGER_EACH = 100
 const LONGEST_PAUSE = 550
 
+/** What the longest frame takes (86 bytes), and with a virtio-net header and its alignment in the batch. */
+const ROOM = 128
+const SLOT = 256
+
 /**
  * Announces a guest that has come by a TAP or macvtap: a RARP request, from which switches and bridges learn where its MAC
  * address is now; for its IP addresses a gratuitous ARP (RFC 5227) or an unsolicited neighbour advertisement (RFC 4861),
@@ -40,11 +44,12 @@ export async function announce(device: QueueDevice, options: AnnounceOptions): P
   if (!Number.isInteger(rounds) || rounds < 1 || rounds > MOST_ROUNDS) {
     throw invalidArgument('rounds', `a number from 1 to ${MOST_ROUNDS}`, rounds)
   }
+  if (!Array.isArray(ips)) throw invalidArgument('ips', 'an array of IP addresses', ips)
   const address = encoded(mac, options.address, 'address')
   const frames = [rarp(address), ...ips.map((ip, at) => announcementOf(address, ip, `ips[${at}]`))]
   if (device.layer !== 'ethernet') throw invalidArgument('device', 'one that has Ethernet frames', device.name)
   const queue = device.frames()
-  const batch = queue.createBatch({ frames: frames.length })
+  const batch = queue.createBatch({ frames: frames.length, room: ROOM, bytes: (frames.length + 1) * SLOT })
   for (const frame of frames) batch.push(frame)
   for (let round = 0; ; round++) {
     signal?.throwIfAborted()

@@ -6,7 +6,7 @@ import type { NetlinkSocket } from '../../netlink/socket.js'
 import type { NetnsRef } from '../../netns.js'
 import type { Ipv6Off } from '../ipv6.js'
 import type { Link, LinkRef } from '../link.js'
-import type { ChangeLink, ChangeOptions, CreateLink } from '../link-options.js'
+import type { ChangeLink, ChangeOptions } from '../link-options.js'
 import type { ResolvedOptions } from '../link-requests.js'
 
 /** The verbs that creating is made of. */
@@ -50,8 +50,6 @@ export interface CreationOptions {
   allOrNone?: boolean | undefined
   onProgress?: ((done: number, total: number | undefined) => void) | undefined
 }
-
-export type LinkSource = Iterable<CreateLink> | AsyncIterable<CreateLink>
 
 /** Opens the verbs of each namespace once, for as long as its descriptors are open. */
 export class Doors {

@@ -16,6 +16,7 @@ import { type Elsewhere, removeMade, undone } from './undo.js'
 const CHUNK = 32
 /** Exchanges under way at a time: more than the engine puts into one round, so that it never waits for us. */
 const IN_FLIGHT = 8
+
 export type LinkSource = Iterable<CreateLink> | AsyncIterable<CreateLink>
 
 /**
