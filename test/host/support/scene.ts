@@ -1,9 +1,19 @@
 /** A host with a NIC that has all sorts of addresses and routes, and a network that it is connected to. */
+import { execFileSync } from 'node:child_process'
 import { setTimeout } from 'node:timers/promises'
 import type { Namespace } from '../../support/namespace.js'
 
 export const NIC_ADDRESSES = ['192.0.2.1', '192.0.2.2', '198.51.100.1', '2001:db8::1', '2001:db8:1::1']
 export const PEER_ADDRESSES = ['192.0.2.254', '198.51.100.254', '203.0.113.7', '2001:db8::fe', '2001:db8:ffff::7']
+
+/** Without the second that IPv6 takes to look for duplicates of an address. */
+export async function connectAtOnce(host: Namespace, network: Namespace): Promise<void> {
+  for (const { name } of [host, network]) {
+    const command = 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad'
+    execFileSync('ip', ['netns', 'exec', name, 'sh', '-c', command])
+  }
+  await connect(host, network)
+}
 
 /** Connects `eth0` of the host with `p0` of the network. */
 export async function connect(host: Namespace, network: Namespace): Promise<void> {
@@ -73,10 +83,24 @@ export function stateOf({ tools }: Namespace): string {
   return [...commands, ...more].map(command => lasting(command, tools.ip(command))).join('\n')
 }
 
+/** The settings of a link and of all links below /proc/sys/net, as the namespace sees them. */
+export function settingsOf({ name }: Namespace, link: string): string {
+  const folders = ['ipv4', 'ipv6'].flatMap(family =>
+    [link, 'all', 'default'].map(each => `/proc/sys/net/${family}/conf/${each}`)
+  )
+  // A secret that is not set cannot be read (EIO).
+  const command = `grep -rs '' ${folders.join(' ')} || true`
+  return execFileSync('ip', ['netns', 'exec', name, 'sh', '-c', command], { encoding: 'utf8' })
+}
+
 const PASSING = new Set([
   'carrier_changes',
   'carrier_up_count',
   'carrier_down_count',
+  'forward_delay_timer',
+  'gc_timer',
+  'hold_timer',
+  'message_age_timer',
   'valid_life_time',
   'preferred_life_time'
 ])
