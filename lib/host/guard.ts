@@ -1,6 +1,5 @@
 /** The dead-man's switch: a native process that carries out the way back when this one does not say otherwise. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import type { Socket } from 'node:net'
 import { guardExecutable } from '../addon.js'
 import { errnoName, LinkwrightError } from '../errors.js'
 import type { Netlink } from '../link/netlink.js'
@@ -22,26 +21,31 @@ export interface GuardOptions {
   readonly outcomeFile?: string | undefined
   /** Told when the guard restores without being asked. */
   readonly onRestored?: ((restoration: Restoration) => void) | undefined
+  /** Told when it ended and was neither told to nor asked for anything: somebody killed it. */
+  readonly onLost?: (() => void) | undefined
 }
 
 type Waiting = { answer: string; resolve: (words: string[]) => void; reject: (error: unknown) => void }
 
+/** It keeps this process alive until it is told that the change stays, or that it is not needed. */
 export class Guard {
   readonly #child: ChildProcess
   readonly #onRestored: ((restoration: Restoration) => void) | undefined
+  readonly #onLost: (() => void) | undefined
+  #ending = false
   readonly #waiting: Waiting[] = []
   #text = ''
   #gone: LinkwrightError | undefined
 
-  private constructor(child: ChildProcess, onRestored: GuardOptions['onRestored']) {
+  private constructor(child: ChildProcess, { onRestored, onLost }: GuardOptions) {
     this.#child = child
     this.#onRestored = onRestored
+    this.#onLost = onLost
     const lost = (error?: Error) => this.#lose(error)
     child.on('error', lost)
     child.on('exit', () => lost())
     child.stdin?.on('error', lost)
     child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#hear(text))
-    this.#ref(false)
   }
 
   /**
@@ -56,7 +60,7 @@ export class Guard {
         detached: true,
         stdio: ['pipe', 'pipe', 'ignore', netns.fds[0]]
       })
-      return new Guard(child, options.onRestored)
+      return new Guard(child, options)
     } finally {
       await netns.close()
     }
@@ -85,11 +89,13 @@ export class Guard {
   /** The change stays; the guard ends. */
   async confirm(): Promise<void> {
     await this.#ask('c', undefined, 'confirmed')
+    this.#ending = true
     await this.#ended()
   }
 
   /** Ends it without doing anything. */
   async dismiss(): Promise<void> {
+    this.#ending = true
     if (this.#gone) return
     this.#send('q')
     await this.#ended()
@@ -97,7 +103,6 @@ export class Guard {
 
   async #ended(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    this.#ref(true)
     await new Promise(resolve => this.#child.once('exit', resolve))
   }
 
@@ -110,12 +115,7 @@ export class Guard {
   async #ask(letter: string, payload: Buffer | undefined, answer: string): Promise<string[]> {
     if (this.#gone) throw this.#gone
     this.#send(letter, payload)
-    this.#ref(true)
-    try {
-      return await new Promise((resolve, reject) => this.#waiting.push({ answer, resolve, reject }))
-    } finally {
-      if (this.#waiting.length === 0) this.#ref(false)
-    }
+    return await new Promise((resolve, reject) => this.#waiting.push({ answer, resolve, reject }))
   }
 
   #hear(text: string): void {
@@ -138,14 +138,11 @@ export class Guard {
   }
 
   #lose(cause?: Error): void {
-    this.#gone ??= new LinkwrightError('the guard is gone', { code: 'ERR_GUARD_LOST', cause })
-    for (const { reject } of this.#waiting.splice(0)) reject(this.#gone)
-  }
-
-  /** An idle guard does not keep the process alive. */
-  #ref(on: boolean): void {
-    const { stdin, stdout } = this.#child as unknown as { stdin?: Socket; stdout?: Socket }
-    for (const each of [this.#child, stdin, stdout]) on ? each?.ref() : each?.unref()
+    if (this.#gone) return
+    this.#gone = new LinkwrightError('the guard is gone', { code: 'ERR_GUARD_LOST', cause })
+    const waiting = this.#waiting.splice(0)
+    for (const { reject } of waiting) reject(this.#gone)
+    if (waiting.length === 0 && !this.#ending) this.#onLost?.()
   }
 }
 

@@ -1,4 +1,6 @@
 /** A plan: steps that were worked out, to be applied, verified and undone. */
+import { rmSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { closedError, LinkwrightError } from '../errors.js'
 import type { Netlink } from '../link/netlink.js'
@@ -60,10 +62,17 @@ export class Plan {
   /** What should be known; some are only found while it is applied. */
   readonly warnings: Finding[]
   readonly #parts: PlanParts
-  readonly #back: readonly Operation[]
+  /** What steps added to their ways back while they were applied. */
+  readonly #also = new Map<Step, readonly Operation[]>()
   #status: PlanStatus = 'planned'
   #guard: Guard | undefined
   #stateFile: string | undefined
+  /** While a guard that was killed is replaced. */
+  #guarding: Promise<void> | undefined
+  /** At the deadline, and by who gave up because of it. */
+  #restoring: Promise<void> | undefined
+  /** Milliseconds until the deadline; 0 for none. */
+  #within = 0
   #restored: Restoration | undefined
   readonly #stop = new AbortController()
   readonly #ended: Promise<'confirmed' | 'undone'>
@@ -72,12 +81,11 @@ export class Plan {
   /** @internal */
   constructor(parts: PlanParts) {
     this.#parts = parts
-    this.#back = parts.steps.toReversed().flatMap(step => step.back)
     this.conflicts = parts.conflicts
     this.warnings = [...parts.warnings]
     this.#end = { resolve: () => {}, reject: () => {} }
-    this.#ended = new Promise((resolve, reject) => {
-      this.#end = { resolve, reject }
+    this.#ended = new Promise((keep, reject) => {
+      this.#end = { resolve: keep, reject }
     })
     // Told again to whoever asks.
     this.#ended.catch(() => {})
@@ -125,18 +133,16 @@ export class Plan {
       this.#settle('confirmed')
       return
     }
-    this.#stateFile = stateFile
-    const { net } = this.#parts
-    const outcomeFile = stateFile === undefined ? undefined : outcomeFileOf(stateFile)
-    const guard = await Guard.start({ net, outcomeFile, onRestored: what => this.#onRestored(what) })
-    this.#guard = guard
+    // The guard has another working directory.
+    this.#stateFile = stateFile === undefined ? undefined : resolve(stateFile)
+    this.#within = time
+    if (this.#stateFile !== undefined) rmSync(outcomeFileOf(this.#stateFile), { force: true })
+    await this.#beGuarded()
     try {
-      await guard.arm(this.#back)
-      if (time > 0) await guard.setDeadline(time)
       await this.#note('applying')
       await this.#run(options)
       await this.#verify()
-      if (time > 0) await guard.setDeadline(time)
+      await this.#setDeadline()
       await this.#note('applied')
       this.#stop.signal.throwIfAborted()
       if (probe) await probeUntil(probe, time, this.#signalOf(options))
@@ -148,13 +154,19 @@ export class Plan {
 
   /** The change stays; the guard ends. @throws LinkwrightError `ERR_RESTORED` when it came too late */
   async confirm(): Promise<void> {
+    await this.#guarding
     const guard = this.#guard
     if (!guard || this.#status === 'confirmed') {
       if (this.#status === 'confirmed') return
       throw this.#restored ? this.#tooLate() : closedError('a plan that is not applied')
     }
     if (this.#restored) throw this.#tooLate()
-    await guard.confirm()
+    try {
+      await guard.confirm()
+    } catch (error) {
+      // The guard answers in order: that it restored has been told before.
+      throw this.#restored ? this.#tooLate() : error
+    }
     this.#guard = undefined
     await this.#note('confirmed')
     this.#settle('confirmed')
@@ -173,10 +185,45 @@ export class Plan {
       made,
       links.map(({ index }) => index)
     )
-    if (this.#guard) await this.#restore(undefined)
-    else await undoNow(net, this.#back)
+    await this.#restore(undefined)
     await this.#note('undone')
     this.#settle('undone')
+  }
+
+  /** Starts a guard that restores from now on when this process dies, or the deadline comes. */
+  async #beGuarded(): Promise<void> {
+    const { net } = this.#parts
+    const outcomeFile = this.#stateFile === undefined ? undefined : outcomeFileOf(this.#stateFile)
+    const onRestored = (what: Restoration) => this.#onRestored(what)
+    const guard = await Guard.start({ net, outcomeFile, onRestored, onLost: () => this.#onLost(guard) })
+    this.#guard = guard
+    try {
+      await guard.arm(this.#back)
+      if (this.#within > 0) await guard.setDeadline(this.#within)
+    } catch (error) {
+      this.#guard = undefined
+      await guard.dismiss()
+      throw error
+    }
+  }
+
+  async #setDeadline(): Promise<void> {
+    await this.#guarding
+    if (this.#within > 0) await this.#guard?.setDeadline(this.#within)
+  }
+
+  /** Somebody killed the guard: another one takes its place, and the deadline begins anew. */
+  #onLost(guard: Guard): void {
+    if (this.#guard !== guard) return
+    this.#guard = undefined
+    this.#guarding = this.#beGuarded().catch(error => {
+      this.#stop.abort(error)
+      this.#end.reject(error)
+    })
+  }
+
+  get #back(): readonly Operation[] {
+    return this.#parts.steps.toReversed().flatMap(step => [...(this.#also.get(step) ?? []), ...step.back])
   }
 
   #assertApplicable(despite: readonly string[]): void {
@@ -197,14 +244,27 @@ export class Plan {
     const { steps, net } = this.#parts
     const signal = this.#signalOf(options)
     const warn = (code: string, message: string) => this.warnings.push({ code, message })
-    const context: StepContext = { net, signal, warn }
     for (const [number, step] of steps.entries()) {
       signal.throwIfAborted()
       options.onProgress?.({ step: step.name, state: 'started', number, total: steps.length })
+      const context: StepContext = { net, signal, warn, undoAlso: (...more) => this.#undoAlso(step, more) }
       await step.apply(context)
       options.onProgress?.({ step: step.name, state: 'done', number, total: steps.length })
     }
     signal.throwIfAborted()
+  }
+
+  async #undoAlso(step: Step, operations: readonly Operation[]): Promise<void> {
+    const before = this.#also.get(step) ?? []
+    this.#also.set(step, [...operations, ...before])
+    try {
+      await this.#guarding
+      await this.#guard?.arm(this.#back)
+    } catch (error) {
+      this.#also.set(step, before)
+      throw error
+    }
+    await this.#note('applying')
   }
 
   async #verify(): Promise<void> {
@@ -230,9 +290,18 @@ export class Plan {
   }
 
   /** Once more also where the guard did by itself: a step may have ended after that. */
-  async #restore(cause: unknown): Promise<void> {
-    const guard = this.#guard as Guard
+  #restore(cause: unknown): Promise<void> {
+    this.#restoring ??= this.#restoreNow(cause).finally(() => {
+      this.#restoring = undefined
+    })
+    return this.#restoring
+  }
+
+  async #restoreNow(cause: unknown): Promise<void> {
+    await this.#guarding
+    const guard = this.#guard
     this.#guard = undefined
+    if (!guard) return await undoNow(this.#parts.net, this.#back)
     try {
       assertRestored(await guard.restore(), this.#back, cause)
     } catch (error) {

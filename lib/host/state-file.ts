@@ -1,5 +1,15 @@
 /** What a later process needs to undo a plan, in a file. */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { LinkwrightError, nativeError } from '../errors.js'
 import { type Restoration, readOutcome } from './guard.js'
@@ -30,9 +40,11 @@ export const outcomeFileOf = (path: string): string => `${path}.outcome`
 export function writeState(path: string, state: SavedState): void {
   const draft = `${path}.${process.pid}.new`
   try {
-    const file = openSync(draft, 'w', 0o600)
+    // Whatever has this name, a link of somebody else's perhaps, is not written to.
+    rmSync(draft, { force: true })
+    const file = openSync(draft, 'wx', 0o600)
     try {
-      writeSync(file, `${JSON.stringify(state, null, 2)}\n`)
+      writeFileSync(file, `${JSON.stringify(state, null, 2)}\n`)
       fsyncSync(file)
     } finally {
       closeSync(file)
@@ -48,22 +60,42 @@ export function writeState(path: string, state: SavedState): void {
 }
 
 /**
- * @throws LinkwrightError `ENOENT`; `ERR_STALE_STATE` for what is no state file of ours
+ * @throws LinkwrightError `ENOENT`; `EPERM` or `ELOOP` for a file that somebody else may have written; `ERR_STALE_STATE` for
+ * what is no state file of ours
  */
 export function readState(path: string): { state: SavedState; restoration: Restoration | undefined } {
   let text: string
   try {
-    text = readFileSync(path, 'utf8')
+    text = readOwn(path)
   } catch (error) {
     throw nativeError(error, { link: path })
   }
   const state = parsed(text, path)
+  // What was written after the guard had ended.
+  if (state.status !== 'applying' && state.status !== 'applied') return { state, restoration: undefined }
   const outcome = outcomeIn(outcomeFileOf(path))
   if (outcome?.outcome === 'restored') {
     const status = outcome.restoration.failures.length > 0 ? 'failed' : 'undone'
     return { state: { ...state, status }, restoration: outcome.restoration }
   }
   return { state: outcome ? { ...state, status: 'confirmed' } : state, restoration: undefined }
+}
+
+/** What it says is carried out: nobody but this user (or root) may have written it. */
+function readOwn(path: string): string {
+  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  try {
+    const found = fstatSync(file)
+    const owners = [0, process.geteuid?.()]
+    if (found.isFile() && owners.includes(found.uid) && (found.mode & 0o022) === 0) return readFileSync(file, 'utf8')
+  } finally {
+    closeSync(file)
+  }
+  throw new LinkwrightError(`EPERM: ${path} is no file of this user alone`, {
+    code: 'EPERM',
+    link: path,
+    diagnosis: 'others could say what is undone'
+  })
 }
 
 function parsed(text: string, path: string): SavedState {
@@ -78,7 +110,7 @@ function parsed(text: string, path: string): SavedState {
 
 function outcomeIn(path: string): ReturnType<typeof readOutcome> {
   try {
-    return readOutcome(readFileSync(path, 'utf8'))
+    return readOutcome(readOwn(path))
   } catch {
     return undefined
   }

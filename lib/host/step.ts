@@ -10,6 +10,14 @@ export interface StepContext {
   readonly signal: AbortSignal
   /** Tells of something that was left out. */
   warn(code: string, message: string): void
+  /**
+   * Adds to the way back what is only known now, ahead of the step's own `back` and of what was added before. The guard has
+   * it when this resolves, and the state file too.
+   *
+   * Ask before making what it removes wherever that can be described beforehand; one that has to come after (a pid) leaves
+   * a moment in which nobody would remove it. If it rejects, the step removes that itself.
+   */
+  undoAlso(...operations: Operation[]): Promise<void>
 }
 
 export interface Step {

@@ -2,6 +2,8 @@
  * The way back from a change, as plain data: computed before anything is changed, kept by the guard and in state files,
  * and the same from wherever the change stopped. Each operation may be carried out when it is so already.
  */
+import { readFileSync } from 'node:fs'
+import { LinkwrightError } from '../errors.js'
 
 interface Common {
   /** As a command, for people and errors. */
@@ -29,25 +31,75 @@ export interface WriteOperation extends Common {
   readonly content: string
 }
 
-/** Signals a process, which is opened (pidfd) when the guard is given the program. */
+/** Signals a process; nothing is done to another one that has the number by then. See {@link signalOperation}. */
 export interface SignalOperation extends Common {
   readonly op: 'signal'
   readonly pid: number
+  /** Field 22 of `/proc/PID/stat`. */
+  readonly startTime: number
   readonly signal: number
 }
 
-/** Gives the kernel time for what it does by itself after an operation. */
-export interface PauseOperation extends Common {
-  readonly op: 'pause'
+/**
+ * Ends all processes of the network namespace that run a program with an argument that is theirs alone, such as the path of
+ * a private configuration: by SIGTERM, and by SIGKILL what is there after a time. None is fine.
+ */
+export interface StopOperation extends Common {
+  readonly op: 'stop'
+  /** What the executable is called, without its directory. */
+  readonly program: string
+  /** One whole argument. */
+  readonly argument: string
   readonly milliseconds: number
 }
 
-export type Operation = NetlinkOperation | WriteOperation | SignalOperation | PauseOperation
+/** Removes a file or an empty directory. One that is gone is fine, and so is a directory with files of others. */
+export interface RemoveOperation extends Common {
+  readonly op: 'remove'
+  readonly path: string
+}
 
-const KINDS = { netlink: 1, write: 2, signal: 3, pause: 4 } as const
+/** Waits until a link can be sent by (`operstate` `up`), since the kernel takes a moment after it was set up. */
+export interface AwaitOperation extends Common {
+  readonly op: 'await'
+  readonly index: number
+  /** At most; after them it has failed. */
+  readonly milliseconds: number
+}
+
+/** Waits until the kernel takes what comes for addresses of IPv6 of a link: its work queue makes their local routes. */
+export interface AwaitLocalOperation extends Common {
+  readonly op: 'awaitLocal'
+  readonly index: number
+  /** How many local routes the link has to have. */
+  readonly count: number
+  readonly milliseconds: number
+}
+
+export type Operation =
+  | NetlinkOperation
+  | WriteOperation
+  | SignalOperation
+  | AwaitOperation
+  | AwaitLocalOperation
+  | StopOperation
+  | RemoveOperation
+
+const KINDS = { netlink: 1, write: 2, signal: 3, await: 4, stop: 5, remove: 6, awaitLocal: 7 } as const
 const ATOMIC = 1
 const BEST_EFFORT = 2
-const NOTHING = Buffer.alloc(0)
+
+/** @throws LinkwrightError `ESRCH` when there is no such process */
+export function signalOperation(pid: number, signal: number): SignalOperation {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The name in parentheses may have any characters; what follows it begins with field 3.
+    const startTime = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
+    return { op: 'signal', pid, startTime, signal, command: `kill -${signal} ${pid}` }
+  } catch (cause) {
+    throw new LinkwrightError(`ESRCH: there is no process ${pid}`, { code: 'ESRCH', cause })
+  }
+}
 
 /** As native/guard/program.cc reads it, in this machine's byte order. */
 export function encodeProgram(operations: readonly Operation[]): Buffer {
@@ -57,22 +109,43 @@ export function encodeProgram(operations: readonly Operation[]): Buffer {
 function encodeOperation(operation: Operation): Buffer {
   const { op, settled = [], bestEffort = false } = operation
   const atomic = op === 'netlink' && operation.atomic === true
-  const number = numberOf(operation)
-  const content =
-    op === 'netlink' ? Buffer.from(operation.requests) : op === 'write' ? Buffer.from(operation.content) : NOTHING
+  const { number = 0, path = '', content = '', id = 0, large = 0 } = partsOf(operation)
   return Buffer.concat([
     Buffer.from([KINDS[op], (atomic ? ATOMIC : 0) | (bestEffort ? BEST_EFFORT : 0)]),
     ints([number, settled.length, ...settled]),
-    sized(op === 'write' ? Buffer.from(operation.path) : NOTHING),
-    sized(content),
-    ints([op === 'signal' ? operation.pid : 0])
+    sized(Buffer.from(path)),
+    sized(Buffer.from(content as Uint8Array)),
+    ints([id]),
+    Buffer.from(BigUint64Array.of(BigInt(large)).buffer)
   ])
 }
 
-function numberOf(operation: Operation): number {
-  if (operation.op === 'netlink') return operation.protocol
-  if (operation.op === 'signal') return operation.signal
-  return operation.op === 'pause' ? operation.milliseconds : 0
+interface Parts {
+  number?: number
+  path?: string
+  content?: string | Uint8Array
+  /** Of a process or link. */
+  id?: number
+  /** When a process started; how many. */
+  large?: number
+}
+
+function partsOf(operation: Operation): Parts {
+  switch (operation.op) {
+    case 'netlink':
+      return { number: operation.protocol, content: operation.requests }
+    case 'write':
+    case 'remove':
+      return operation
+    case 'signal':
+      return { number: operation.signal, id: operation.pid, large: operation.startTime }
+    case 'stop':
+      return { number: operation.milliseconds, path: operation.program, content: operation.argument }
+    case 'await':
+      return { number: operation.milliseconds, id: operation.index }
+    case 'awaitLocal':
+      return { number: operation.milliseconds, id: operation.index, large: operation.count }
+  }
 }
 
 function ints(values: readonly number[]): Buffer {

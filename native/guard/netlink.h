@@ -22,9 +22,19 @@ class Netlink {
    */
   int Run(int protocol, bool atomic, std::vector<uint8_t>& messages, const std::vector<int>& settled);
 
+  /** Waits until a link is operationally up: 0, ENODEV, or ETIMEDOUT after so many milliseconds. */
+  int AwaitUp(int index, int milliseconds);
+
+  /** Waits until a link has so many local routes of IPv6: 0 or an errno. */
+  int AwaitLocal(int index, size_t count, int milliseconds);
+
  private:
   int RunEach(const Fd& socket, std::vector<uint8_t>& messages, const std::vector<int>& settled);
   int RunTogether(const Fd& socket, std::vector<uint8_t>& messages, const std::vector<int>& settled);
+  /** 1 for a link that is operationally up, 0 for another one, else a negative errno. */
+  int IsUp(const Fd& socket, int index);
+  /** How many local routes of IPv6 a link has, or a negative errno. */
+  int CountLocal(const Fd& socket, int index);
   int Await(const Fd& socket, size_t answers, const std::vector<int>& settled);
 
   std::map<int, Fd> sockets_;

@@ -22,7 +22,9 @@ std::string Describe(const char* what, const char* reason, const std::vector<Set
 void SaveOutcome(const std::string& path, const std::string& line) {
   if (path.empty()) return;
   const std::string draft = path + ".new";
-  const Fd file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  // Whatever has this name, a link of somebody else's perhaps, is not written to.
+  (void)::unlink(draft.c_str());
+  const Fd file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return;
   if (::write(file.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) return;
   if (::fsync(file.get()) != 0 || ::rename(draft.c_str(), path.c_str()) != 0) return;

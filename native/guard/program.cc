@@ -1,8 +1,5 @@
 #include "program.h"
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <cstring>
 #include <utility>
 
@@ -63,12 +60,10 @@ bool TakeOperation(Reader& reader, Operation& operation) {
   const std::vector<uint8_t> path = reader.TakeBytes();
   operation.path.assign(path.begin(), path.end());
   operation.bytes = reader.TakeBytes();
-  const auto pid = reader.Take<int32_t>();
-  if (operation.kind == Operation::Kind::kSignal) {
-    operation.process = std::make_shared<Fd>(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  }
+  operation.id = reader.Take<int32_t>();
+  operation.large = reader.Take<uint64_t>();
   return reader.ok() && operation.kind >= Operation::Kind::kNetlink &&
-         operation.kind <= Operation::Kind::kPause;
+         operation.kind <= Operation::Kind::kAwaitLocal;
 }
 
 }  // namespace

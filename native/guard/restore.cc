@@ -1,14 +1,15 @@
 #include "restore.h"
 
 #include <fcntl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <ctime>
+#include <string>
 
 #include "../fd.h"
+#include "processes.h"
 
 namespace linkwright::guard {
 namespace {
@@ -23,23 +24,37 @@ int WriteFile(const Operation& operation) {
   return ::write(file.get(), operation.bytes.data(), operation.bytes.size()) < 0 ? errno : 0;
 }
 
-int Signal(const Operation& operation) {
-  if (!operation.process || !*operation.process) return ESRCH;
-  return ::syscall(SYS_pidfd_send_signal, operation.process->get(), operation.number, nullptr, 0) < 0 ? errno
-                                                                                                      : 0;
+int RemoveFile(const Operation& operation) {
+  if (::unlink(operation.path.c_str()) == 0 || errno == ENOENT) return 0;
+  if (errno != EISDIR && errno != EPERM) return errno;
+  const int error = errno;
+  if (::rmdir(operation.path.c_str()) == 0 || errno == ENOENT || errno == ENOTEMPTY) return 0;
+  return errno == ENOTDIR ? error : errno;
 }
 
-int Pause(const Operation& operation) {
-  const timespec time{operation.number / 1000, static_cast<long>(operation.number % 1000) * 1'000'000};
-  (void)::nanosleep(&time, nullptr);
-  return 0;
+int Attempt(Netlink& netlink, Operation& operation) {
+  switch (operation.kind) {
+    case Operation::Kind::kNetlink:
+      return netlink.Run(operation.number, operation.atomic, operation.bytes, operation.settled);
+    case Operation::Kind::kWrite:
+      return WriteFile(operation);
+    case Operation::Kind::kRemove:
+      return RemoveFile(operation);
+    case Operation::Kind::kSignal:
+      return SignalProcess(operation.id, operation.large, operation.number);
+    case Operation::Kind::kStop:
+      return StopProgram(operation.path, std::string(operation.bytes.begin(), operation.bytes.end()),
+                         operation.number);
+    case Operation::Kind::kAwait:
+      return netlink.AwaitUp(operation.id, operation.number);
+    case Operation::Kind::kAwaitLocal:
+      return netlink.AwaitLocal(operation.id, operation.large, operation.number);
+  }
+  return EINVAL;
 }
 
 int Run(Netlink& netlink, Operation& operation) {
-  if (operation.kind == Operation::Kind::kNetlink)
-    return netlink.Run(operation.number, operation.atomic, operation.bytes, operation.settled);
-  if (operation.kind == Operation::Kind::kPause) return Pause(operation);
-  const int error = operation.kind == Operation::Kind::kWrite ? WriteFile(operation) : Signal(operation);
+  const int error = Attempt(netlink, operation);
   const std::vector<int>& settled = operation.settled;
   return std::find(settled.begin(), settled.end(), error) == settled.end() ? error : 0;
 }
@@ -49,7 +64,8 @@ int Run(Netlink& netlink, Operation& operation) {
 int Prepare(Netlink& netlink, const Program& program) {
   for (const Operation& operation : program) {
     if (operation.kind != Operation::Kind::kNetlink) continue;
-    if (const int error = netlink.Prepare(operation.number)) return error;
+    const int error = netlink.Prepare(operation.number);
+    if (error != 0 && !operation.best_effort) return error;
   }
   return 0;
 }
@@ -60,8 +76,9 @@ std::vector<Setback> Restore(Netlink& netlink, Program& program) {
     if (pass > 0) (void)::nanosleep(&kPause, nullptr);
     setbacks.clear();
     for (size_t at = 0; at < program.size(); ++at) {
-      const int error = Run(netlink, program[at]);
-      if (error != 0 && !program[at].best_effort) setbacks.push_back({at, error});
+      Operation& operation = program[at];
+      const int error = Run(netlink, operation);
+      if (error != 0 && !operation.best_effort) setbacks.push_back({at, error});
     }
     if (setbacks.empty()) break;
   }

@@ -42,6 +42,7 @@ int Watch::Run() {
     }
     if (sources[2].revents != 0) {
       SetTimer(0);
+      too_late_ = true;
       if (armed_) RestoreNow(hung_up_ ? "abandoned" : "deadline");
       if (hung_up_) return 0;
     }
@@ -101,6 +102,8 @@ void Watch::Obey(char command, const uint8_t* data, size_t length) {
   } else if (command == 'r') {
     SetTimer(0);
     RestoreNow("asked");
+  } else if (command == 'c' && too_late_) {
+    Report("refused " + std::to_string(ECANCELED) + " -\n");
   } else if (command == 'c') {
     SaveOutcome(outcome_, Describe("confirmed", "asked", {}));
     Report("confirmed - -\n");

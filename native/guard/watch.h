@@ -21,8 +21,8 @@ constexpr int kNamespace = 3;
  * Waits for the parent's word, its death and the deadline, and restores where one of them asks for it.
  *
  * What it is told: frames of a letter, a u32 length and as many bytes. `p` a program, in place of the one
- * before; `d` the deadline, a u64 in milliseconds from now or 0 for none; `r` restore; `c` confirmed, `q` not
- * needed: both end it.
+ * before; `d` the deadline, a u64 in milliseconds from now or 0 for none; `r` restore; `c` confirmed, which
+ * is refused after the deadline; `q` not needed: both end it.
  */
 class Watch {
  public:
@@ -49,6 +49,7 @@ class Watch {
   std::vector<uint8_t> received_;
   bool armed_ = false;
   bool hung_up_ = false;
+  bool too_late_ = false;
   bool done_ = false;
 };
 

@@ -1,6 +1,6 @@
 /**
  * A pair of links that are there for a moment, one of them a port of the bridge: without a live port a bridge has no
- * carrier. It neither sends nor takes redirected frames then, and takes its time to change that.
+ * carrier (br_port_state_selection). It sends nothing then, and takes its time to change that.
  */
 
 import { constants } from 'node:os'
@@ -18,15 +18,22 @@ const PATIENCE = 2000
 const PAUSE = 10
 /** BR_STATE_FORWARDING */
 const FORWARDING = 'forwarding'
+/** A bridge whose address is not set has the lowest one of its ports. */
+const ADDRESS = 'fe:ff:ff:ff:ff:ff'
 
 export interface KeeperIndexes {
   readonly port: number
   readonly peer: number
 }
 
+const nameOf = (index: number): string => `lw${index.toString(36)}`
+
+/** What is sent by it comes in by the port. */
+export const peerOf = ({ peer }: KeeperIndexes): Target => ({ index: peer, name: nameOf(peer) })
+
 export function keeperOn({ port, peer }: KeeperIndexes, bridge: Target, mtu: number): Change[] {
-  const [name, other] = [`lw${port.toString(36)}`, `lw${peer.toString(36)}`]
-  const born = { kind: 'veth', name, index: port, mtu, peer: { name: other, index: peer, mtu } }
+  const [name, other] = [nameOf(port), nameOf(peer)]
+  const born = { kind: 'veth', name, index: port, mtu, address: ADDRESS, peer: { name: other, index: peer, mtu } }
   const change = (index: number, options: Record<string, unknown>): Change => ({
     request: changeRequest(index, options),
     settled: [EAFNOSUPPORT, EOPNOTSUPP]
@@ -35,7 +42,7 @@ export function keeperOn({ port, peer }: KeeperIndexes, bridge: Target, mtu: num
   return [
     {
       request: createRequest(born, false),
-      command: `ip link add name ${name} index ${port} mtu ${mtu} type veth peer name ${other} index ${peer} mtu ${mtu}`,
+      command: `ip link add name ${name} index ${port} address ${ADDRESS} mtu ${mtu} type veth peer name ${other} index ${peer} mtu ${mtu}`,
       settled: [EEXIST]
     },
     ...[port, peer].map(index => change(index, silent)),
@@ -45,14 +52,14 @@ export function keeperOn({ port, peer }: KeeperIndexes, bridge: Target, mtu: num
 }
 
 export function keeperOff({ port }: KeeperIndexes): Change {
-  return { request: deleteRequest(port), command: `ip link del dev lw${port.toString(36)}`, settled: [ENODEV] }
+  return { request: deleteRequest(port), command: `ip link del dev ${nameOf(port)}`, settled: [ENODEV] }
 }
 
-/** Until the bridge has its carrier, and uses it. */
-export async function keeperForwards(net: Netlink, { port }: KeeperIndexes, bridge: Target): Promise<boolean> {
+/** Until the bridge has its carrier and uses it, and what is sent by the peer comes in by the port. */
+export async function keeperForwards(net: Netlink, { port, peer }: KeeperIndexes, bridge: Target): Promise<boolean> {
   for (let waited = 0; waited < PATIENCE; waited += PAUSE) {
-    const [own, whole] = await Promise.all([net.links.get(port), net.links.get(bridge.index)])
-    if (own.port?.state === FORWARDING && whole.operstate === 'up') return true
+    const [own, other, whole] = await Promise.all([port, peer, bridge.index].map(index => net.links.get(index)))
+    if (own?.port?.state === FORWARDING && other?.operstate === 'up' && whole?.operstate === 'up') return true
     await setTimeout(PAUSE)
   }
   return false
@@ -65,10 +72,13 @@ export function withKeeper(
   mtu: number,
   work: readonly Operation[]
 ): Operation[] {
-  const wait: Operation = { op: 'pause', milliseconds: 5 * PAUSE, command: `sleep ${(5 * PAUSE) / 1000}` }
+  const up = [indexes.port, indexes.peer].map((index): Operation => {
+    const command = `until ip link show dev ${nameOf(index)} | grep -q 'state UP'; do sleep 0.01; done`
+    return { op: 'await', index, milliseconds: PATIENCE, command, bestEffort: true }
+  })
   return [
     ...wayBackOf(keeperOn(indexes, bridge, mtu), { bestEffort: true }),
-    wait,
+    ...up,
     ...work,
     ...wayBackOf([keeperOff(indexes)], { bestEffort: true })
   ]

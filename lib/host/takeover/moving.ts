@@ -1,12 +1,12 @@
 /** The steps that move what a NIC has to another link, in the order that leaves nobody without an address or a route. */
 import { constants } from 'node:os'
 import type { Address } from '../../link/addresses.js'
-import { changeRequest } from '../../link/link-requests.js'
+import type { Route } from '../../link/routes.js'
 import { type Change, type Step, send, sysctlBack, sysctlCommand, wayBackOf, writeSysctls } from '../step.js'
 import type { Operation } from '../way-back.js'
 import { adding, finishing, inAddingOrder, removing, type Target } from './addresses.js'
-import { type KeeperIndexes, keeperOff, keeperOn, keepingCarrier, withKeeper } from './carrier-keeper.js'
 import type { ReversePath } from './interface-sysctls.js'
+import { awaitLocal, becomeLocal } from './local-routes.js'
 import { addingNeighbour, removingNeighbour, seedingNeighbour } from './neighbours.js'
 import { disconnecting, rerouting, reroutingBack } from './routes.js'
 import { addingRule, removingRule } from './rules.js'
@@ -20,9 +20,14 @@ export interface Move {
   readonly target: Target
   /** Whether the target goes away with the way back, and all that is on it. */
   readonly made: boolean
+  /** What one that was there before has, and keeps: as text, without the link. */
+  readonly kept: ReadonlySet<string>
 }
 
-const commandsOf = (changes: readonly Change[]): string[] => changes.flatMap(({ command }) => command ?? [])
+export const textOfRoute = ({ family, destination, tableId, priority }: Route): string =>
+  `route ${[family, destination, tableId, priority ?? 0].join(' ')}`
+
+export const commandsOf = (changes: readonly Change[]): string[] => changes.flatMap(({ command }) => command ?? [])
 
 function requests(name: string, changes: readonly Change[], back: Step['back']): Step[] {
   if (changes.length === 0 && back.length === 0) return []
@@ -31,15 +36,21 @@ function requests(name: string, changes: readonly Change[], back: Step['back']):
 
 /** What the target gets beside the NIC, before a frame comes by it. */
 export function gettingReady(move: Move): Step[] {
-  const { situation, nic, target, made } = move
+  const { situation, nic, target, made, kept } = move
   const addresses = inAddingOrder([...situation.addresses, ...(made ? situation.linkLocal : [])])
   const back = (changes: readonly Change[]) => (made ? [] : wayBackOf(changes, { settled: [ENODEV] }))
+  const own = (list: readonly Address[]) => list.filter(address => !kept.has(String(address))).toReversed()
+  const added = addresses.map(address => adding(address, nic.name, target))
   return [
-    ...requests(
-      'addresses',
-      addresses.map(address => adding(address, nic.name, target)),
-      back(addresses.toReversed().map(address => removing(address, target)))
-    ),
+    {
+      name: 'addresses',
+      commands: commandsOf(added),
+      back: back(own(addresses).map(address => removing(address, target))),
+      async apply({ net }) {
+        await send(net, added)
+        await becomeLocal(net, target, addresses)
+      }
+    },
     ...requests(
       'neighbours',
       situation.neighbours.map(each => addingNeighbour(each, target)),
@@ -79,38 +90,19 @@ export function strictReversePath({ loose, final }: ReversePath): Step {
   }
 }
 
-/** Makes the NIC a port. From here on frames come by the target. */
-export function enslaving({ nic, target }: Move, keeper: KeeperIndexes, mtu: number): Step {
-  const change = (master: number, command: string): Change => ({
-    request: changeRequest(nic.index, { master }),
-    command
-  })
-  const join = change(target.index, `ip link set dev ${nic.name} master ${target.name}`)
-  const leave = change(0, `ip link set dev ${nic.name} nomaster`)
-  return {
-    name: 'port',
-    commands: commandsOf([...keeperOn(keeper, target, mtu), join, keeperOff(keeper)]),
-    back: withKeeper(keeper, target, mtu, wayBackOf([leave])),
-    apply: ({ net, warn }) =>
-      keepingCarrier(net, keeper, target, mtu, async kept => {
-        await send(net, [join])
-        if (!kept) warn('no-carrier', `${target.name} had no carrier before ${nic.name}: frames may be lost`)
-      })
-  }
-}
-
-export function routing({ situation, nic, target }: Move): Step[] {
+export function routing({ situation, nic, target, kept }: Move): Step[] {
   // A route by a nexthop object goes where that goes.
   const routes = situation.routes.filter(({ nhId }) => !nhId)
   const first = (route: (typeof routes)[number]) => situation.first.has(route)
   const ordered = gatewaysLast(routes)
+  const leftBehind = situation.connected.filter(route => !kept.has(textOfRoute(route)))
   return requests(
     'routes',
     ordered.flatMap(route => rerouting(route, first(route), nic, target)),
     [
       ...wayBackOf(ordered.flatMap(route => reroutingBack(route, first(route), nic, target))),
       // The kernel takes the oldest: nothing must go by the target when the NIC leaves it.
-      ...wayBackOf(situation.connected.map(route => disconnecting(route, nic, target)))
+      ...wayBackOf(leftBehind.map(route => disconnecting(route, nic, target)))
     ]
   )
 }
@@ -144,6 +136,7 @@ export function leavingNic(move: Move): Step[] {
       [
         ...wayBackOf(ordered.map(address => adding(address, nic.name, nic))),
         ...wayBackOf(flagged(ordered), { settled: [EADDRNOTAVAIL] }),
+        ...awaitLocal(nic, [...addresses, ...situation.linkLocal]),
         ...knowing(move)
       ]
     ),

@@ -43,6 +43,23 @@ export function newMacvlan({ nic, target, sysctls }: NewLink, address = randomAd
   return creation('macvlan', target, [born, withoutAddress(target)], sysctls)
 }
 
+const NOTHING = '00:00:00:00:00:00'
+
+/** The address that a bridge keeps: one that lost its last port may have none, and gets the NIC's. */
+export const addressKept = (bridge: Link, nic: Link): string =>
+  (bridge.address === NOTHING ? nic.address : bridge.address) ?? ''
+
+/** A bridge whose address was never set takes the lowest one of its ports: others would have to learn it anew. */
+export function keepingAddress({ index, name = '' }: Link, address: string): Step {
+  const change = setting(index, { address }, `ip link set dev ${name} address ${address}`)
+  return {
+    name: 'address of the bridge',
+    commands: [change.command ?? ''],
+    back: wayBackOf([change], { bestEffort: true }),
+    apply: ({ net }) => send(net, [change])
+  }
+}
+
 function creation(kind: string, { index, name }: Target, first: readonly Change[], sysctls: readonly Sysctl[]): Step {
   const up = setting(index, { up: true }, `ip link set dev ${name} up`)
   const remove = { request: deleteRequest(index), command: `ip link del dev ${name}`, settled: [ENODEV] }

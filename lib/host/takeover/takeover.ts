@@ -5,23 +5,25 @@ import type { Netlink } from '../../link/netlink.js'
 import { checkKeys } from '../../options.js'
 import type { Finding } from '../finding.js'
 import { freeIndex } from '../free-index.js'
-import { Plan } from '../plan.js'
+import { Plan, type PlanParts } from '../plan.js'
 import type { Step } from '../step.js'
 import type { Target } from './addresses.js'
 import { bridgeConflicts, conflictsOf, warningsOf } from './conflicts.js'
 import { reversePath, sysctlsToCopy } from './interface-sysctls.js'
 import { managersOf } from './managers.js'
 import {
-  enslaving,
   finishingTouch,
   gettingReady,
   leavingNic,
   looseReversePath,
   type Move,
   routing,
-  strictReversePath
+  strictReversePath,
+  textOfRoute
 } from './moving.js'
-import { addressMode, newBridge, newMacvlan } from './new-link.js'
+import { addressKept, addressMode, keepingAddress, newBridge, newMacvlan } from './new-link.js'
+import { joining } from './port.js'
+import { canRedirect } from './redirect.js'
 import { look, type Situation } from './situation.js'
 import { verifyMove } from './verification.js'
 
@@ -43,13 +45,18 @@ const KEYS: ReadonlySet<string> = new Set<keyof TakeoverOptions>(['nic', 'bridge
  * A NIC that is a port of that bridge and has nothing left to be moved gives an empty plan.
  *
  * Conflicts: `not-ethernet`, `nic-down`, `already-a-port`, `is-a-bridge`, `upper-link`, `wireless`, `not-a-bridge`,
- * `bridge-down`, `stp`, `name-taken`, `dhcp-client`, `network-manager`, `systemd-networkd`. Warnings: `vlan-upper`,
+ * `bridge-down`, `stp`, `route-collision`, `name-taken`, `dhcp-client`, `network-manager`, `systemd-networkd`. Warnings: `vlan-upper`,
  * `address-expires`, `temporary-address`, `encapsulation`, `nexthop-object`, `another-mac`, `mtu`, `vlan-filtering`, and
- * while it is applied `no-carrier`.
+ * while it is applied `no-redirect`.
  *
  * @throws LinkwrightError `ENODEV` (no such NIC), `ERR_INVALID_ARG_VALUE`
  */
 export async function planTakeover(net: Netlink, options: TakeoverOptions): Promise<Plan> {
+  return new Plan(await takeoverParts(net, options))
+}
+
+/** The same as a part of a larger plan; `made` has the index of the bridge or host peer, if it is a new one. */
+export async function takeoverParts(net: Netlink, options: TakeoverOptions): Promise<PlanParts> {
   checkKeys(options, KEYS)
   const { bridge, hostPeer } = options
   const name = bridge ?? hostPeer
@@ -66,21 +73,34 @@ export async function planTakeover(net: Netlink, options: TakeoverOptions): Prom
     : await intoBridge(net, situation, name, existing)
 }
 
-async function intoBridge(net: Netlink, situation: Situation, name: string, existing: Link | undefined): Promise<Plan> {
+async function intoBridge(
+  net: Netlink,
+  situation: Situation,
+  name: string,
+  existing: Link | undefined
+): Promise<PlanParts> {
   const { nic, links } = situation
   const own = targetOf(nic)
   const target = existing ? targetOf(existing) : { index: freeIndex(links), name }
-  const move: Move = { situation, nic: own, target, made: existing === undefined }
-  if (existing && nic.master === existing.index && isBare(situation)) return emptyPlan(net)
+  const kept = await keptBy(net, existing)
+  const move: Move = { situation, nic: own, target, made: existing === undefined, kept }
+  if (existing && nic.master === existing.index && isBare(situation)) return nothing(net)
   const of = existing ? bridgeConflicts(existing, situation) : { conflicts: [], warnings: [] }
   const path = await reversePath(net, existing ? name : own.name, name)
   const sysctls = existing ? [] : await sysctlsToCopy(net, own.name, name)
+  const address = existing ? addressKept(existing, nic) : (nic.address ?? '')
   const keeper = { port: freeIndex(links), peer: freeIndex(links) }
   const steps: Step[] = [
-    ...(existing ? [] : [newBridge({ nic, target, sysctls })]),
+    existing ? keepingAddress(existing, address) : newBridge({ nic, target, sysctls }),
     ...gettingReady(move),
     ...(path ? [looseReversePath(path, existing !== undefined)] : []),
-    enslaving(move, keeper, (existing ?? nic).mtu ?? 1500),
+    joining({
+      ...move,
+      keeper,
+      mtu: (existing ?? nic).mtu ?? 1500,
+      address,
+      redirects: await canRedirect(net)
+    }),
     ...routing(move),
     ...leavingNic(move),
     ...finishingTouch(move, existing ? [] : addressMode(nic, target)),
@@ -89,17 +109,23 @@ async function intoBridge(net: Netlink, situation: Situation, name: string, exis
   const conflicts = [
     ...conflictsOf(situation, 'bridge', net.netns === undefined),
     ...of.conflicts,
+    ...collisionsOf(situation, name, kept),
     ...(await managersOf(net, own))
   ]
   return planOf(net, move, steps, conflicts, [...of.warnings, ...warningsOf(situation)], target.index)
 }
 
-async function underPeer(net: Netlink, situation: Situation, name: string, existing: Link | undefined): Promise<Plan> {
+async function underPeer(
+  net: Netlink,
+  situation: Situation,
+  name: string,
+  existing: Link | undefined
+): Promise<PlanParts> {
   const { nic, links } = situation
   const own = targetOf(nic)
-  if (existing?.is('macvlan') && existing.link === nic.index && isBare(situation)) return emptyPlan(net)
+  if (existing?.is('macvlan') && existing.link === nic.index && isBare(situation)) return nothing(net)
   const target = { index: freeIndex(links), name }
-  const move: Move = { situation, nic: own, target, made: true }
+  const move: Move = { situation, nic: own, target, made: true, kept: new Set() }
   // Others send to the NIC's MAC address until they ask again: for good its frames may come by either link.
   const path = await reversePath(net, own.name, own.name)
   const steps: Step[] = [
@@ -126,8 +152,8 @@ function planOf(
   conflicts: readonly Finding[],
   warnings: readonly Finding[],
   master: number
-): Plan {
-  return new Plan({
+): PlanParts {
+  return {
     net,
     steps,
     conflicts,
@@ -135,11 +161,11 @@ function planOf(
     verify: () => verifyMove(net, move, master),
     links: [move.nic, ...(move.made ? [] : [move.target])],
     made: move.made ? [move.target.index] : []
-  })
+  }
 }
 
-function emptyPlan(net: Netlink): Plan {
-  return new Plan({
+function nothing(net: Netlink): PlanParts {
+  return {
     net,
     steps: [],
     conflicts: [],
@@ -147,7 +173,26 @@ function emptyPlan(net: Netlink): Plan {
     verify: async () => [],
     links: [],
     made: []
-  })
+  }
+}
+
+/** Which of two links the kernel sends by then depends on which address was there first. */
+function collisionsOf({ connected, nic }: Situation, bridge: string, kept: ReadonlySet<string>): Finding[] {
+  return connected
+    .filter(route => kept.has(textOfRoute(route)) && !route.destination.startsWith('fe80:'))
+    .map(({ destination: about }) => {
+      const message = `${bridge} and ${nic.name} both have an address in ${about}: remove that of ${bridge}`
+      return { code: 'route-collision', message, about }
+    })
+}
+
+async function keptBy(net: Netlink, bridge: Link | undefined): Promise<Set<string>> {
+  if (!bridge) return new Set()
+  const [addresses, routes] = await Promise.all([
+    net.addresses.list({ link: bridge.index }),
+    net.routes.list({ link: bridge.index, table: 0 })
+  ])
+  return new Set([...addresses.map(String), ...routes.map(textOfRoute)])
 }
 
 /** Nothing is on the NIC any more that would be moved. */
