@@ -1,4 +1,5 @@
 /** Native netlink for Node.js: bridges, macvtap in every mode, TAP and macvtap descriptors. */
+import './host/netlink-plan.js'
 import './rtnetlink/actions/index.js'
 import './rtnetlink/filters/index.js'
 import './rtnetlink/kinds/index.js'
@@ -133,6 +134,21 @@ export type { ServerExit } from './host/dnsmasq/server.js'
 export type { Duration } from './host/duration.js'
 export type { Finding as PlanFinding } from './host/finding.js'
 export type { Restoration, RestoreReason } from './host/guard.js'
+export { type GuestMacvtapOptions, type GuestTapOptions, Network } from './host/network/network.js'
+export { type PlanNetworksOptions, planNetworks } from './host/network/plan-networks.js'
+export type {
+  BridgeNetwork,
+  BridgeSettings,
+  DirectNetwork,
+  IsolatedNetwork,
+  NatNetwork,
+  NetworkKind,
+  NetworkServices,
+  NetworkSpec,
+  NetworksSpec,
+  RoutedNetwork,
+  StaticRoute
+} from './host/network/spec.js'
 export type { ApplyOptions, Plan, PlanProgress } from './host/plan.js'
 export { type AnnounceOptions, announce } from './host/port/announce.js'
 export { type GenerateMacOptions, generateMac, hostSideMac } from './host/port/mac.js'

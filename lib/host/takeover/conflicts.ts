@@ -8,7 +8,7 @@ import type { Situation } from './situation.js'
 const ARPHRD_ETHER = 1
 const FOREVER = 0xffffffff
 /** They and a bridge want the same hook of a device. */
-const RX_HANDLERS = new Set(['macvlan', 'macvtap', 'ipvlan', 'ipvtap'])
+export const RX_HANDLERS = new Set(['macvlan', 'macvtap', 'ipvlan', 'ipvtap'])
 
 /** Of the NIC, whatever takes it over. */
 export function conflictsOf({ nic, links }: Situation, into: 'bridge' | 'macvlan', ownNetns: boolean): Finding[] {
