@@ -42,6 +42,9 @@ const PACKAGES = {
   tc: 'iproute2',
   nft: 'nftables',
   dnsmasq: 'dnsmasq-base',
+  ping: 'iputils-ping',
+  libvirtd: 'libvirt-daemon-system',
+  virsh: 'libvirt-clients',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   setpriv: 'util-linux',
@@ -68,6 +71,8 @@ export const FEATURES = {
   network: ['ip', 'bridge', 'tc', 'unshare', 'nsenter'],
   nftables: ['nft'],
   dnsmasq: ['dnsmasq', 'python3'],
+  /** To compare with. It is not installed unless it is asked for: its daemon starts by itself. */
+  libvirt: ['libvirtd', 'virsh', 'ping', 'nft'],
   trace: ['strace'],
   traffic: ['iperf3', 'ethtool', 'tcpdump'],
   dissect: ['tshark'],
