@@ -43,6 +43,9 @@ const PACKAGES = {
   ping: 'iputils-ping',
   nft: 'nftables',
   dnsmasq: 'dnsmasq-base',
+  ping: 'iputils-ping',
+  libvirtd: 'libvirt-daemon-system',
+  virsh: 'libvirt-clients',
   unshare: 'util-linux',
   nsenter: 'util-linux',
   setpriv: 'util-linux',
@@ -69,6 +72,8 @@ export const FEATURES = {
   network: ['ip', 'bridge', 'tc', 'unshare', 'nsenter', 'ping', 'python3'],
   nftables: ['nft'],
   dnsmasq: ['dnsmasq', 'python3'],
+  /** To compare with. It is not installed unless it is asked for: its daemon starts by itself. */
+  libvirt: ['libvirtd', 'virsh', 'ping', 'nft'],
   trace: ['strace'],
   traffic: ['iperf3', 'ethtool', 'tcpdump'],
   dissect: ['tshark'],
