@@ -82,7 +82,10 @@ export interface Addon {
 
   /** All queues are on one device, or it rejects with ENODEV: it was renamed meanwhile, and the name another's. */
   openTun(options: TunOpenOptions): Promise<TunOpened>
-  /** Many in one namespace, one after the other on one thread: each opened, or the error. */
+  /**
+   * Many in one namespace, one after the other on one thread, which then sends their `link` requests: each opened, or the
+   * error. Calls are carried out in their order, one at a time.
+   */
   openTuns(netns: number, devices: Omit<TunOpenOptions, 'netns'>[]): Promise<(TunOpened | Error)[]>
   /** What open devices are called now, and whether they are in a namespace; an error for one that is deleted. */
   findTuns(netns: number, fds: number[]): Promise<(TunPlace | Error)[]>

@@ -67,6 +67,11 @@ size_t Engine::threads() const {
   return threads_;
 }
 
+bool Engine::closed() const {
+  const std::lock_guard lock(mutex_);
+  return closed_;
+}
+
 void Engine::ThreadMain() {
   Worker worker(*this);
   std::unique_lock lock(mutex_);

@@ -44,6 +44,7 @@ class Engine : public std::enable_shared_from_this<Engine> {
   void Close();
 
   size_t threads() const;
+  bool closed() const;
 
  private:
   void ThreadMain();

@@ -14,6 +14,7 @@
 #include "deferred.h"
 #include "engine.h"
 #include "error.h"
+#include "lane.h"
 #include "result.h"
 #include "uv_block.h"
 
@@ -71,15 +72,17 @@ class Environment : public std::enable_shared_from_this<Environment> {
 
   /**
    * Runs `work`, which returns a Result, on a thread of the engine; resolves with what `present` makes of its
-   * value, here.
+   * value, here. With a lane, after what was given to that before.
    */
   template <typename Work, typename Present>
-  Napi::Value Async(Work work, Present present);
+  Napi::Value Async(Work work, Present present, const std::shared_ptr<Lane>& lane = nullptr);
 
   Classes classes;
   /** Open netlink sockets, and descriptors that have an owner here. */
   size_t sockets = 0;
   std::unordered_set<int> descriptors;
+  /** Where many TUNs and TAPs are opened. */
+  const std::shared_ptr<Lane> tun_lane = std::make_shared<Lane>();
 
  private:
   static void OnCleanup(napi_async_cleanup_hook_handle hook, void* self);
@@ -99,20 +102,30 @@ class Environment : public std::enable_shared_from_this<Environment> {
   size_t keeping_alive_ = 0;
 };
 
+/** Work may want to know the thread that it runs on. */
+template <typename Work>
+auto RunWork(Work& work, Worker& worker) {
+  if constexpr (std::is_invocable_v<Work&, Worker&>) {
+    return work(worker);
+  } else {
+    return work();
+  }
+}
+
 template <typename Work, typename Present>
-Napi::Value Environment::Async(Work work, Present present) {
+Napi::Value Environment::Async(Work work, Present present, const std::shared_ptr<Lane>& lane) {
   struct Call {
     std::optional<Work> work;
     Present present;
     Deferred deferred;
-    std::invoke_result_t<Work&> result;
+    decltype(RunWork(std::declval<Work&>(), std::declval<Worker&>())) result;
   };
   auto call = std::make_shared<Call>(Call{std::move(work), std::move(present), Deferred(env_), {}});
   // Nothing is begun that nobody would own.
   if (!call->deferred) return {};
   Begin(true);
-  const bool accepted = engine_->Run([this, call](Worker& worker) {
-    call->result = (*call->work)();
+  Engine::Task task = [this, call](Worker& worker) {
+    call->result = RunWork(*call->work, worker);
     // What it owns is let go of here, not on the JavaScript thread.
     call->work.reset();
     // `this` is only used again on the JavaScript thread, which drops deliveries when the environment ends.
@@ -124,7 +137,8 @@ Napi::Value Environment::Async(Work work, Present present) {
         call->deferred.Reject(call->result.failure);
       }
     });
-  });
+  };
+  const bool accepted = lane ? lane->Run(*engine_, std::move(task)) : engine_->Run(std::move(task));
   if (!accepted) {
     End(true);
     call->deferred.Reject({EAGAIN, "pthread_create"});

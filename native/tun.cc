@@ -1,8 +1,11 @@
 // TUN, TAP and their ioctls, for JavaScript. All of them take RTNL, so they run on threads of the engine.
 
 #include <linux/filter.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,9 +18,23 @@
 #include "tun_arguments.h"
 #include "tun_device.h"
 #include "tun_ioctl.h"
+#include "tun_links.h"
 
 namespace linkwright {
 namespace {
+
+/** One whole message that is about a link. */
+std::vector<uint8_t> ReadLinkRequest(Arguments& arguments, const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  const Bytes bytes = arguments.Uint8Array(value, "link");
+  std::vector<uint8_t> request(bytes.data, bytes.data + bytes.length);
+  nlmsghdr header{};
+  const bool whole = request.size() >= NLMSG_LENGTH(sizeof(ifinfomsg));
+  if (whole) std::memcpy(&header, request.data(), sizeof(header));
+  if (!whole || header.nlmsg_len != request.size() || NLMSG_ALIGN(header.nlmsg_len) != header.nlmsg_len)
+    arguments.Reject("\"link\" must be one request about a link");
+  return request;
+}
 
 TunOptions ReadTunOptions(Arguments& arguments, const Napi::Object& from) {
   TunOptions options;
@@ -28,6 +45,7 @@ TunOptions ReadTunOptions(Arguments& arguments, const Napi::Object& from) {
   options.index = static_cast<unsigned int>(arguments.Integer(from.Get("index"), "index", 0, INT32_MAX));
   options.disable_ipv6 = arguments.Bool(from.Get("disableIpv6"), "disableIpv6");
   options.ioctls = ReadTunIoctls(arguments, from);
+  options.link = ReadLinkRequest(arguments, from.Get("link"));
   return options;
 }
 
@@ -37,6 +55,8 @@ Napi::Object Present(Environment& environment, TunDevice device) {
   opened.Set("name", device.name);
   opened.Set("index", device.index);
   opened.Set("flags", device.flags);
+  opened.Set("vnetHeaderSize", device.vnet_header_size);
+  opened.Set("linkStatus", device.link_status);
   return opened;
 }
 
@@ -73,7 +93,8 @@ Napi::Value OpenTun(const Napi::CallbackInfo& info) {
       });
 }
 
-/** Many in one namespace, which is entered once. */
+/** Many in one namespace, which is entered once, and their links. One call after the other: names are given
+ * in order. */
 Napi::Value OpenTuns(const Napi::CallbackInfo& info) {
   const auto environment = Environment::Of(info.Env());
   Arguments arguments(info.Env());
@@ -86,15 +107,20 @@ Napi::Value OpenTuns(const Napi::CallbackInfo& info) {
   if (arguments.Failed()) return {};
   auto netns = std::make_shared<Result<Netns>>(Netns::FromNumber(number));
   return environment->Async(
-      [netns, devices]() -> Result<TunDevices> {
+      [netns, devices](Worker& worker) -> Result<TunDevices> {
         if (!*netns) return netns->failure;
-        return netns->value.Run([&] { return OpenTunDevices(devices); });
+        return netns->value.Run([&] {
+          Result<TunDevices> opened = OpenTunDevices(devices);
+          if (opened) SetLinks(devices, &opened.value, worker);
+          return opened;
+        });
       },
       [environment = environment.get()](TunDevices opened) {
         return PresentEach(environment->env(), std::move(opened), [environment](TunDevice device) {
           return Present(*environment, std::move(device));
         });
-      });
+      },
+      environment->tun_lane);
 }
 
 using TunPlaces = std::vector<Result<TunPlace>>;

@@ -28,6 +28,12 @@ Result<unsigned int> IndexOf(const Fd& socket, const std::string& name) {
   return static_cast<unsigned int>(request.ifr_ifindex);
 }
 
+Failure MeasureHeader(TunDevice* device) {
+  if ((device->flags & IFF_VNET_HDR) == 0) return {};
+  const int status = ::ioctl(device->queues.front().get(), TUNGETVNETHDRSZ, &device->vnet_header_size);
+  return status < 0 ? LastFailure("ioctl(TUNGETVNETHDRSZ)") : Failure{};
+}
+
 /**
  * Takes its IPv6, if asked to, and finds out the device's name, index and flags, which belong together. All
  * but the flags goes by the name, and again when it was renamed meanwhile. One look is enough for that as a
@@ -43,7 +49,7 @@ Failure Identify(const TunOptions& options, const Fd& socket, TunDevice* device)
     if (interface.value.name == device->name) {
       device->index = index.value;
       device->flags = interface.value.flags;
-      return failure;
+      return failure ? failure : MeasureHeader(device);
     }
     device->name = interface.value.name;
   }

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
+#include "exchange.h"
 #include "fd.h"
 #include "result.h"
 #include "tun_ioctl.h"
@@ -18,6 +20,8 @@ struct TunOptions {
   unsigned int index = 0;
   bool disable_ipv6 = false;
   std::vector<TunIoctlCall> ioctls;
+  /** An RTM_SETLINK for it, without its ifindex; empty for none. */
+  std::vector<uint8_t> link;
 };
 
 struct TunDevice {
@@ -25,6 +29,10 @@ struct TunDevice {
   std::string name;
   unsigned int index = 0;
   int flags = 0;
+  /** Of struct virtio_net_hdr, where IFF_VNET_HDR is set. */
+  int vnet_header_size = 0;
+  /** Of the request for its link: 0, a negative errno, or kNotSent. */
+  int32_t link_status = kNotSent;
 };
 
 /** Creates a TUN or TAP in the calling thread's namespace, or attaches to one. All or nothing. */

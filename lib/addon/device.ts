@@ -17,6 +17,8 @@ export interface TunOpenOptions {
   disableIpv6: boolean
   /** ioctls to run on every queue, in order, as pairs of a {@link TunIoctl} and its argument; all or nothing. */
   ioctls: [TunIoctl, number][]
+  /** One whole RTM_SETLINK for the device, sent with its ifindex filled in when it is one of many. */
+  link?: Uint8Array | undefined
 }
 
 export interface TunOpened {
@@ -26,6 +28,10 @@ export interface TunOpened {
   index: number
   /** `IFF_*` as TUNGETIFF reports them. */
   flags: number
+  /** Bytes of struct virtio_net_hdr before each frame; 0 without. */
+  vnetHeaderSize: number
+  /** What `link` was answered with: 0, a negative errno, or 1 where it was not sent. */
+  linkStatus: number
 }
 
 export interface TunPlace {

@@ -89,10 +89,12 @@ export class ChangeEncoder {
     const [[verb, object] = [], ...others] = Object.entries(change ?? {}) as [string, Record<string, object>][]
     const [[kind, spec] = [], ...more] = Object.entries(object ?? {}) as [Kind, never][]
     if (!verb || others.length > 0) throw invalidArgument('', 'a change such as { add: { table } }', change)
-    if (!kind || more.length > 0 || !Object.hasOwn(SCHEMAS, kind) || typeof spec !== 'object') {
+    if (!kind || more.length > 0 || !Object.hasOwn(SCHEMAS, kind) || typeof spec !== 'object' || spec === null) {
       throw invalidArgument(verb, `one of the objects ${Object.keys(SCHEMAS).join(', ')}`, kind)
     }
     const path = `${verb}.${kind}`
+    // Without a family the kernel would remove the tables of that name of all families.
+    familyOf((spec as { family?: unknown }).family, path)
     switch (verb) {
       case 'add':
         return this.#add(kind, spec, NLM_F_CREATE, path)

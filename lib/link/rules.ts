@@ -139,9 +139,9 @@ export class Rules {
   /** Removes the first rule that has all of what is given; `ENOENT` if none does. */
   async delete(options: AddRule, callOptions?: CallOptions): Promise<void> {
     checkKeys(options, KEYS)
-    const given = Object.entries(options).filter(([key, value]) => key !== 'family' && value !== undefined)
     // The kernel would take the first rule of all, that of the local table.
-    if (given.length === 0) throw invalidArgument('priority', 'something that tells the rule', undefined)
+    if (!Object.entries(options).some(tells))
+      throw invalidArgument('priority', 'something that tells the rule', undefined)
     await this.#socket.request(this.#encode('RTM_DELRULE', 0, ruleAttributes(options, true)), callOptions)
   }
 
@@ -191,6 +191,14 @@ function ruleAttributes(options: AddRule, deleting: boolean): object {
     sportRange: rangeOf(sport),
     dportRange: rangeOf(dport)
   }
+}
+
+/** Whether the kernel compares it with what a rule has: a zero it takes for nothing, mostly. */
+function tells([key, value]: [string, unknown]): boolean {
+  if (key === 'family') return false
+  if (key === 'from' || key === 'to') return Boolean(prefixOf(value as string | undefined, key)?.length)
+  if (key === 'action') return value !== undefined && value !== 'table' && value !== 'unspec'
+  return Boolean(value) || (value === 0 && (key === 'priority' || key.startsWith('suppress')))
 }
 
 function prefixOf(text: string | undefined, path: string) {

@@ -19,7 +19,7 @@ const KEYS: ReadonlySet<string> = new Set<keyof OpenManyOptions>(['onError', 'on
 
 /** Devices per step, and steps under way: the kernel has work while the next ones are prepared. */
 const CHUNK = 32
-const IN_FLIGHT = 2
+const IN_FLIGHT = 3
 
 export type Source<Spec> = Iterable<Spec> | AsyncIterable<Spec>
 export type Settled<T> = PromiseSettledResult<T>

@@ -1,10 +1,11 @@
 /** Opening TUN and TAP devices in few steps: the namespace is entered once a chunk, and their links are set together. */
-import { addon, type TunOpened } from '../addon.js'
+import { addon, NOT_SENT, type TunOpened } from '../addon.js'
 import { nativeError } from '../errors.js'
 import { changeRequest, readdressed } from '../link/link-requests.js'
 import { Netlink } from '../link/netlink.js'
 import { References } from '../link/references.js'
 import type { Request } from '../netlink/request.js'
+import { tracing } from '../netlink/trace.js'
 import { type NetnsRef, withNetns } from '../netns.js'
 import { rejected, type Settled } from './open-many.js'
 import { placeOf, SharedPlace } from './place.js'
@@ -63,20 +64,20 @@ export class TunOpenings {
         results[at] = rejected(reason)
       }
     }
-    const before = this.#last
     const groups = [...together].map(([key, items]) => {
       const scene = this.#scenes.get(key) ?? new Scene(items[0]?.opening.options as TunOptions)
       this.#scenes.set(key, scene)
       return { scene, items }
     })
-    // The next chunk is prepared meanwhile, and opened while this one's links are set.
-    const opened = (async () => {
-      for (const { scene, items } of groups) await scene.prepare(items, results)
+    const before = this.#last
+    // Prepared while those before are opened. The addon opens in the order that it is asked in.
+    const asked = (async () => {
+      await Promise.all(groups.map(({ scene, items }) => scene.prepare(items, results)))
       await before
-      for (const { scene, items } of groups) await scene.open(items, results)
+      return { opened: Promise.all(groups.map(({ scene, items }) => scene.open(items, results))) }
     })()
-    this.#last = opened
-    await opened
+    this.#last = asked
+    await (await asked).opened
     await Promise.all([
       ...groups.map(({ scene, items }) => scene.finish(items, results)),
       ...alone.map(async at => {
@@ -96,7 +97,9 @@ class Scene {
   readonly #options: TunOptions
   readonly #references: References
   #diagnosed = 0
-  #place: Promise<SharedPlace> | undefined
+  #placing: Promise<SharedPlace> | undefined
+  /** Once anything is prepared. */
+  #place: SharedPlace | undefined
   #net: Promise<Netlink> | undefined
 
   constructor(options: TunOptions) {
@@ -108,8 +111,8 @@ class Scene {
   async prepare(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
     try {
       const { netns, net } = this.#options
-      this.#place ??= placeOf(netns, net).then(place => new SharedPlace(place))
-      await this.#place
+      this.#placing ??= placeOf(netns, net).then(place => new SharedPlace(place))
+      this.#place = await this.#placing
       await this.#encode(items, results)
     } catch (error) {
       const reason = nativeError(error)
@@ -120,8 +123,8 @@ class Scene {
   async open(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
     const ready = items.filter(({ native }) => native)
     if (ready.length === 0) return
+    const place = this.#place as SharedPlace
     try {
-      const place = (await this.#place) as SharedPlace
       const devices = ready.map(({ native }) => (native as NativeOpening).device)
       const opened = await withNetns(place.netns, fd => addon().openTuns(fd, devices))
       for (const [i, item] of ready.entries()) {
@@ -141,8 +144,11 @@ class Scene {
     for (const [i, item] of items.entries()) {
       try {
         item.requests = changes[i]?.map(change => changeRequest(1, this.#references.resolve(change))) ?? []
-        const native = nativeOpening(item.opening)
-        item.native = native instanceof Promise ? await native : native
+        const opening = nativeOpening(item.opening)
+        const native = opening instanceof Promise ? await opening : opening
+        // A message that somebody wants to see goes by a socket that tells of it.
+        const link = isSetTogether(item) && !tracing() ? item.requests[0]?.bytes : undefined
+        item.native = { ...native, device: { ...native.device, link } }
       } catch (error) {
         results[item.at] = rejected(nativeError(error, { link: item.opening.options.name }))
       }
@@ -158,8 +164,8 @@ class Scene {
   async finish(items: readonly Item[], results: (Settled<OpenedTun> | undefined)[]): Promise<void> {
     const open = items.filter(({ opened }) => opened)
     if (open.length === 0) return
-    await this.#configure(open)
-    const place = await (this.#place as Promise<SharedPlace>)
+    await this.#configure(open.filter(isSetTogether))
+    const place = this.#place as SharedPlace
     const finish = async ({ at, opening, native, opened, configured }: Item): Promise<void> => {
       const finishing = finishOpening(opening, native as NativeOpening, opened as TunOpened, place.share(), configured)
       results[at] = await settled(finishing)
@@ -175,11 +181,14 @@ class Scene {
 
   /** Sets the links of all in as few exchanges as possible. Those that fail are set again one by one, which explains. */
   async #configure(items: readonly Item[]): Promise<void> {
-    let due = items.filter(({ opening: { options } }) => !options.altnames?.length)
+    const wasSet = ({ opened }: Item) => opened?.linkStatus === 0
+    let due = items.filter(item => wasSet(item) || item.opened?.linkStatus === NOT_SENT)
     for (let step = 0; due.length > 0; step++) {
       for (const item of due) if (item.requests?.length === step) item.configured = true
       due = due.filter(item => !item.configured)
-      if (due.length > 0) due = await this.#send(due, step)
+      const taken = step === 0 ? due.filter(wasSet) : []
+      const left = step === 0 ? due.filter(item => !wasSet(item)) : due
+      due = left.length > 0 ? [...taken, ...(await this.#send(left, step))] : taken
     }
   }
 
@@ -198,16 +207,21 @@ class Scene {
 
   async #links(): Promise<Netlink> {
     if (this.#options.net) return this.#options.net
-    this.#net ??= (this.#place as Promise<SharedPlace>).then(({ netns }) => Netlink.open({ netns }))
+    this.#net ??= (this.#placing as Promise<SharedPlace>).then(({ netns }) => Netlink.open({ netns }))
     return await this.#net
   }
 
   async close(): Promise<void> {
     // What could not be opened has been told.
-    const [net, place] = await Promise.all([this.#net?.catch(() => undefined), this.#place?.catch(() => undefined)])
+    const [net, place] = await Promise.all([this.#net?.catch(() => undefined), this.#placing?.catch(() => undefined)])
     net?.close()
     await place?.close()
   }
+}
+
+/** Whether its link takes messages alone, which go together with those of others. */
+function isSetTogether({ opening: { options } }: Item): boolean {
+  return !options.altnames?.length
 }
 
 /** What tells whether two devices are to be in one namespace; nothing for one that is made for the purpose. */

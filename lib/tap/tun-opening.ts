@@ -140,8 +140,18 @@ export function openedAtOnce(
   place: () => Place
 ): OpenedTun | undefined {
   const { filter, persist, netns, net, signal } = options
-  if (attaching || filter || persist !== undefined || opened.flags & IFF.VNET_HDR || signal?.aborted) return undefined
-  return { ...opened, netns: netns ?? net?.netns, place: place(), flags, vnetHeaderSize: 0, persisted: false }
+  if (attaching || filter || persist !== undefined || signal?.aborted) return undefined
+  const { descriptors, name, index, vnetHeaderSize } = opened
+  return {
+    descriptors,
+    name,
+    index,
+    netns: netns ?? net?.netns,
+    place: place(),
+    flags,
+    vnetHeaderSize,
+    persisted: false
+  }
 }
 
 /**
@@ -163,7 +173,7 @@ export async function finishOpening(
       await place.held?.close()
     }
   ]
-  let vnetHeaderSize = 0
+  let { vnetHeaderSize } = opened
   try {
     const [fd = -1] = opened.descriptors.fds
     if (attaching && withoutIpv6) await disableIpv6(place.netns, opened.name, undo)
@@ -175,7 +185,7 @@ export async function finishOpening(
       undo.push(() => addon().tunIoctl(fd, 'TUNSETPERSIST', persisted))
       await addon().tunIoctl(fd, 'TUNSETPERSIST', persist ? 1 : 0)
     }
-    if (opened.flags & IFF.VNET_HDR) vnetHeaderSize = await addon().tunIoctl(fd, 'TUNGETVNETHDRSZ', 0)
+    if (before && opened.flags & IFF.VNET_HDR) vnetHeaderSize = await addon().tunIoctl(fd, 'TUNGETVNETHDRSZ', 0)
     signal?.throwIfAborted()
     // Last, for an owner cannot be taken away again where there was none.
     if (before) await runIoctls(fd, owner, before, undo)
@@ -184,7 +194,8 @@ export async function finishOpening(
     throw nativeError(error, { link: opened.name })
   }
   const persisted = persist === true && (opened.flags & IFF.PERSIST) === 0
-  return { ...opened, netns: netns ?? net?.netns, place, flags, vnetHeaderSize, persisted }
+  const { descriptors, name, index } = opened
+  return { descriptors, name, index, netns: netns ?? net?.netns, place, flags, vnetHeaderSize, persisted }
 }
 
 /** The link's own settings. Gives the link as it was before, if it may have been there. */

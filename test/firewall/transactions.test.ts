@@ -1,6 +1,7 @@
 /** All or nothing: what is refused, by whom, and what is left. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect } from 'vitest'
 import { Nftables, type NftChange, nft as n } from '../../lib/index.js'
 import { atLeast } from '../support/features.js'
@@ -168,6 +169,10 @@ describe('what fails', () => {
     [[{ delete: { rule: { family: 'ip', table: 't', chain: 'c' } } }], '[0].delete.rule.handle'],
     [[{ delete: { chain: { family: 'ip', table: 't' } } }], '[0].delete.chain.name'],
     [[{ delete: { table: { family: 'ip' } } }], '[0].delete.table.name'],
+    [[{ delete: { table: { name: 'x' } } }], '[0].delete.table.family'],
+    [[{ delete: { table: { family: 'unspec', name: 'x' } } }], '[0].delete.table.family'],
+    [[{ destroy: { table: { name: 'x' } } }], '[0].destroy.table.family'],
+    [[{ delete: { table: null } }], '[0].delete'],
     [[{ flush: { table: { family: 'ip' } } }], '[0].flush.table.name'],
     [[{ add: { chain: { family: 'ip', table: 't', name: 'c', hook: 'ingress', priority: 0 } } }], '[0].add.chain.hook'],
     [[{ add: { chain: { family: 'ip', table: 't', name: 'c', hook: 'input' } } }], '[0].add.chain.priority'],
@@ -213,6 +218,8 @@ describe('somebody else at the same time', () => {
             delete: { rule: { family: 'inet', table: 'ours', chain: 'c', handle: handle as number } }
           }))
         )
+        // Without a rest no list would ever be finished: now in the middle of one, now between two.
+        await delay(transactions % 8)
       }
       return transactions
     })()

@@ -4,7 +4,7 @@ import { describe, expect } from 'vitest'
 import { Dnsmasq } from '../../lib/index.js'
 import { discover, duidOf, inform6, obtain, obtain6, release } from '../support/dhcp-client.js'
 import { query, TYPE } from '../support/dns-client.js'
-import { eventually, Network, whyNoDnsmasq } from '../support/dnsmasq.js'
+import { eventually, Network, whenUp, whyNoDnsmasq } from '../support/dnsmasq.js'
 import { ROUTER_ADVERTISEMENT, ROUTER_SOLICITATION } from '../support/guest-stack.js'
 import { test as base } from '../support/namespace.js'
 
@@ -191,6 +191,8 @@ describe('DNS', () => {
     tools.ip('link set up0 up')
     other.tools.ip('addr add 203.0.113.2/30 dev up1')
     other.tools.ip('link set up1 up')
+    await whenUp(network.ns, 'up0')
+    await whenUp(other, 'up1')
     // The other one has the names of its own network.
     await using upstream = await Dnsmasq.open({
       name: 'upstream',

@@ -54,7 +54,8 @@ function desired(pick: Random): Spec[] {
   const lowers: string[] = []
   for (const at of [0, 1, 2]) {
     if (!often(pick)) continue
-    const peer = { name: `q${at}`, ...common() }
+    // A port would be in the way of what is to be on it.
+    const peer = { name: `q${at}`, ...common(), master: null }
     specs.push({ kind: 'veth', name: `p${at}`, ...common(), ...asPort(), peer })
     lowers.push(peer.name)
   }
@@ -270,7 +271,10 @@ async function live(ns: Namespace, other: Namespace, seed: number): Promise<void
     }
     await disturbance
     // A VXLAN link that was moved keeps its identifier taken where it was made.
-    for (const { ifname } of other.tools.ipJson('link show type vxlan')) other.tools.ip(`link del dev ${ifname}`)
+    // So it does with the whole lower device, in mode passthru.
+    for (const kind of ['vxlan', 'macvlan']) {
+      for (const { ifname } of other.tools.ipJson(`link show type ${kind}`)) other.tools.ip(`link del dev ${ifname}`)
+    }
     // Without others: there, and theirs exactly as it was.
     const before = ns.tools.ipJson('link show')
     const elsewhere = other.tools.ipJson('link show')
@@ -296,9 +300,9 @@ async function live(ns: Namespace, other: Namespace, seed: number): Promise<void
 /** A port shows what the bridge that it is on says of itself. */
 function asLeft(link: Parsed, after: Parsed[]): Parsed {
   const now = after.find(({ ifname }) => ifname === link.ifname)
-  const { bridge_id, root_id, designated_port, id, no } = now?.linkinfo?.info_slave_data ?? {}
+  const { bridge_id, root_id, designated_port, id, no, state } = now?.linkinfo?.info_slave_data ?? {}
   if (bridge_id === undefined) return link
-  const data = { ...link.linkinfo.info_slave_data, bridge_id, root_id, designated_port, id, no }
+  const data = { ...link.linkinfo.info_slave_data, bridge_id, root_id, designated_port, id, no, state }
   return { ...link, linkinfo: { ...link.linkinfo, info_slave_data: data } }
 }
 

@@ -355,6 +355,31 @@ describe('what only creation can set', () => {
     })
   })
 
+  test('so does one of which the list does not say whose port it is, as it was', async ({ ns }) => {
+    const specs: EnsureLink[] = [
+      { kind: 'bridge', name: 'br0' },
+      { kind: 'ifb', name: 'i0', port: { cost: 7 } }
+    ]
+    await settled(ns, [specs[0] as EnsureLink, { kind: 'ifb', name: 'i0', master: 'br0', port: { cost: 7 } }])
+    const { ifindex } = ns.tools.link('i0')
+    ns.tools.ip('link set dev i0 type bridge_slave isolated on learning off priority 9')
+    await settled(ns, [{ kind: 'bridge', name: 'br0', numTxQueues: 3 }, specs[1] as EnsureLink])
+    expect(ns.tools.link('i0')).toMatchObject({
+      ifindex,
+      master: 'br0',
+      linkinfo: { info_slave_data: { isolated: true, learning: false, priority: 9, cost: 7 } }
+    })
+  })
+
+  test('a link moves to another before the one that it was on is removed', async ({ ns }) => {
+    const vxlan: EnsureLink = { kind: 'vxlan', name: 'vx0', id: 7, dstPort: 4789, dev: 'i0' }
+    await settled(ns, [{ kind: 'ifb', name: 'i0' }, vxlan])
+    const { ifindex } = ns.tools.link('vx0')
+    await settled(ns, [{ kind: 'ifb', name: 'i1' }, { ...vxlan, dev: 'i1' } as EnsureLink])
+    expect(ns.tools.link('vx0')).toMatchObject({ ifindex, linkinfo: { info_data: { link: 'i1' } } })
+    expect(ns.tools.linkNames()).not.toContain('i0')
+  })
+
   test.for([
     ['a port', 'link set dev strange master br0', { kind: 'bridge', name: 'br0', numTxQueues: 3 }],
     ['on top', 'link add link br0 name strange2 type macvlan mode bridge', { kind: 'ifb', name: 'br0' }]

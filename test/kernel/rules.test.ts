@@ -214,7 +214,13 @@ describe('rules', () => {
     expect(rules(ns)).toEqual([])
   })
 
-  test.for([{}, { family: 'inet6' }] as AddRule[])('to delete %j would be any rule', async (options, { ns }) => {
+  test.for([
+    {},
+    { family: 'inet6' },
+    { from: 'all' },
+    { to: '0.0.0.0/0', action: 'table' },
+    { fwmark: 0, tos: 0, invert: false }
+  ] as AddRule[])('to delete %j would be any rule', async (options, { ns }) => {
     const before = ns.tools.ipJson('rule show')
     await expect(ns.net.rules.delete(options)).rejects.toMatchObject({ code: 'ERR_INVALID_ARG_VALUE' })
     expect(ns.tools.ipJson('rule show')).toEqual(before)

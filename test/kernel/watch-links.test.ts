@@ -63,10 +63,12 @@ describe('changes', () => {
     await using watch = ns.net.watch({ links: true, recheck: Number.POSITIVE_INFINITY })
     await take(watch)
     ns.tools.ip(command)
+    const [, name] = / dev (\S+)/.exec(command) as unknown as [string, string]
     for (;;) {
       const event = await take(watch)
       expect(event.event).toBe('changed')
-      if (event.event !== 'changed' || !holds(event.after, expected)) continue
+      // Others may only now be known to be up.
+      if (event.event !== 'changed' || event.before.name !== name || !holds(event.after, expected)) continue
       expect(holds(event.before, expected)).toBe(false)
       return
     }

@@ -19,6 +19,16 @@ export function whyNoDnsmasq(): string | undefined {
   return found ? undefined : 'dnsmasq is not installed: apt-get install dnsmasq-base'
 }
 
+/**
+ * Waits until links send: a busy kernel drops what comes before it has heard of a new carrier, and nothing here is sent
+ * twice. Of a link that always had one the state is unknown.
+ */
+export async function whenUp(ns: Namespace, ...names: string[]): Promise<void> {
+  const ready = ['up', 'unknown']
+  for (const name of names)
+    await ns.net.links.waitFor(name, link => ready.includes(String(link?.operstate)), { timeout: 20_000 })
+}
+
 export class Network implements AsyncDisposable {
   readonly directory = mkdtempSync('/run/dnsmasq-')
   bridgeMac = ''
@@ -71,6 +81,7 @@ export class Network implements AsyncDisposable {
       up: true,
       vnetHeader: false
     })
+    await whenUp(this.ns, `vnet${number}`, 'br0')
     // The MAC of the bridge follows its lowest port.
     this.bridgeMac = (await this.ns.net.links.get('br0')).address ?? ''
     const guest = new GuestStack(tap, `52:54:00:00:00:${number.toString(16).padStart(2, '0')}`)

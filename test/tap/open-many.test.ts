@@ -31,11 +31,11 @@ const codes = (results: PromiseSettledResult<Tap>[]) =>
 const names = (netns?: string) => ipLinks(netns).map(link => link.ifname)
 
 describe('opening', () => {
-  test('ports of a bridge, set up in few messages', async () => {
+  test.each([true, false])('ports of a bridge, with somebody who sees the messages: %s', async seen => {
     const netns = createNetns()
     ip(netns, 'link', 'add', 'br0', 'type', 'bridge')
     const specs = taps(150, i => ({ netns, master: 'br0', mtu: 1400, address: `02:00:00:00:01:${hex(i)}`, up: true }))
-    const { result, sent } = await traffic(() => openMany(specs))
+    const { result, sent } = seen ? await traffic(() => openMany(specs)) : { result: await openMany(specs), sent: [] }
     const devices = opened(result as PromiseSettledResult<Tap>[])
     expect(devices.map(({ name }) => name)).toEqual(specs.map(({ name }) => name))
     const links = new Map(ipLinks(netns).map(link => [link.ifname, link]))
@@ -47,6 +47,7 @@ describe('opening', () => {
       expect(link?.flags).toContain('UP')
       expect(link?.linkinfo?.info_kind).toBe('tun')
     }
+    if (!seen) return
     expect(sent.filter(({ type }) => type === 'RTM_GETLINK')).toHaveLength(1)
     expect(sent.filter(({ type }) => type === 'RTM_NEWLINK')).toHaveLength(150)
   })

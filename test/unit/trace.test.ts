@@ -17,7 +17,7 @@ it('shows requests as they came to the kernel, before their answers', async () =
   const arrived: Buffer[] = []
   const { sent, received, events } = await traffic(async () => {
     // So that sequence numbers do not begin with 1.
-    const first = kernel.socket.request(request(42))
+    const first = kernel.socket.request(request(74))
     const alone = await kernel.next()
     arrived.push(alone.bytes)
     await kernel.say(ack(alone, -16))
@@ -46,7 +46,7 @@ it('shows what was sent and not answered, and not what was never sent', async ()
   using kernel = new FakeKernel()
   const { sent } = await traffic(async () => {
     const controller = new AbortController()
-    const answered = kernel.socket.request(request(42))
+    const answered = kernel.socket.request(request(74))
     const first = await kernel.next()
     // Behind one that waits for its answer, so that it stays in the queue.
     const waits = kernel.socket.request(request(43), { signal: controller.signal })
@@ -55,23 +55,23 @@ it('shows what was sent and not answered, and not what was never sent', async ()
     await kernel.say(ack(first))
     await answered
     const impatient = new AbortController()
-    const lost = kernel.socket.request(request(44), { signal: impatient.signal })
+    const lost = kernel.socket.request(request(76), { signal: impatient.signal })
     await kernel.next()
     impatient.abort()
     await lost.catch(() => {})
   })
-  expect(sent.map(({ type }) => type)).toEqual(['RTM_42', 'RTM_44'])
+  expect(sent.map(({ type }) => type)).toEqual(['RTM_74', 'RTM_76'])
 })
 
 it('shows raw bytes as they were when they were given', async () => {
   using kernel = new FakeKernel()
   const { sent } = await traffic(async () => {
-    const { bytes } = request(42, u32(0x11111111))
+    const { bytes } = request(74, u32(0x11111111))
     const pending = kernel.socket.raw(bytes)
     bytes.fill(0)
     await kernel.say(ack(await kernel.next()))
     await pending
   })
-  expect(sent).toMatchObject([{ type: 'RTM_42', sequence: expect.any(Number) }])
+  expect(sent).toMatchObject([{ type: 'RTM_74', sequence: expect.any(Number) }])
   expect(Buffer.from(sent[0]?.bytes ?? []).readUInt32LE(16)).toBe(0x11111111)
 })

@@ -173,7 +173,7 @@ export function checkReservations(reservations: readonly Reservation[] | undefin
     if (one.mac === undefined && one.clientId === undefined) throw invalidArgument(path, 'a mac or a clientId', one)
     if (one.mac !== undefined) check.mac(one.mac, `${path}.mac`)
     if (one.clientId !== undefined) check.clientId(one.clientId, `${path}.clientId`)
-    if (one.hostname !== undefined) check.hostname(one.hostname, `${path}.hostname`)
+    if (one.hostname !== undefined) check.guestName(one.hostname, `${path}.hostname`)
     if (one.ipv4 !== undefined) {
       check.ipv4(one.ipv4, `${path}.ipv4`)
       check.subnetOf(one.ipv4, `${path}.ipv4`, subnets.inet)

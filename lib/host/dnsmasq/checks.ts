@@ -66,6 +66,14 @@ export function hostname(value: unknown, path: string): void {
   matches(LABEL, value, path, 'a host name of letters, digits, "-" and "_"')
 }
 
+/** Of a reservation: among its words dnsmasq takes these for a lease time, or for an order to ignore the guest. */
+export function guestName(value: unknown, path: string): void {
+  hostname(value, path)
+  if (/^(\d+[smhdw]?|infinite|ignore)$/i.test(value as string)) {
+    throw invalidArgument(path, 'a host name that dnsmasq does not take for something else', value)
+  }
+}
+
 export function filePath(value: unknown, path: string): void {
   matches(PATH, value, path, 'an absolute path of letters, digits and . _ / @ + = -')
 }

@@ -111,7 +111,7 @@ export class Bandwidth {
     return found.map(({ name }) => name as string)
   }
 
-  async #set(port: ShapedLink, wanted: Wanted, { replace = false, dryRun = false }: BandwidthOptions) {
+  async #set(port: ShapedLink, wanted: Wanted, { replace = false, dryRun = false, signal }: BandwidthOptions) {
     const [root, redirect] = await Promise.all([readRoot(this.#verbs, port), readRedirect(this.#verbs, port)])
     if (!replace) {
       if (wanted.egress && root.foreign) throw foreignError(port, 'root', root.qdisc)
@@ -120,7 +120,7 @@ export class Bandwidth {
     const steps = this.#steps(port, wanted, root, redirect)
     if (!dryRun) {
       if (wanted.ingress && !redirect.ifb) await this.removeOrphans()
-      await carryOut(steps)
+      await carryOut(steps, signal)
     }
     return new BandwidthPlan(steps)
   }

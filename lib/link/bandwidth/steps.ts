@@ -10,11 +10,12 @@ export interface BandwidthStep {
   undo?(): Promise<unknown>
 }
 
-/** Carries steps out; if one fails, what was done is taken back in reverse. */
-export async function carryOut(steps: readonly BandwidthStep[]): Promise<void> {
+/** Carries steps out; if one fails, or the signal aborts, what was done is taken back in reverse. */
+export async function carryOut(steps: readonly BandwidthStep[], signal?: AbortSignal): Promise<void> {
   const done: BandwidthStep[] = []
   for (const step of steps) {
     try {
+      signal?.throwIfAborted()
       await step.run()
       done.push(step)
     } catch (error) {

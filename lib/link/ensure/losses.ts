@@ -1,6 +1,6 @@
 /** What is lost when links are removed to be made anew: everything on top of them, and their ports' settings. */
 import { LinkwrightError } from '../../errors.js'
-import type { Link } from '../link.js'
+import type { Link, LinkRef } from '../link.js'
 import { isOwnedBy } from '../owner.js'
 import type { Situation } from './situation.js'
 import type { Wanted } from './wanted.js'
@@ -63,7 +63,8 @@ export class Losses {
     const going = new Set([...this.#lost.keys(), ...unwanted.map(({ index }) => index)])
     for (const link of [...this.links, ...unwanted]) {
       for (const other of this.#goesWith(link)) {
-        if (!going.has(other.index) && !this.#isBarePeer(other, link)) throw takesAlong(link, other, 'goes with it')
+        const stays = !going.has(other.index) && !this.#isBarePeer(other, link) && !this.#movesAway(other, link)
+        if (stays) throw takesAlong(link, other, 'goes with it')
         if (this.#lost.has(other.index) && !this.#isOurs(other, going) && !this.#isBarePeer(other, link)) {
           throw takesAlong(link, other, 'goes with it')
         }
@@ -72,7 +73,9 @@ export class Losses {
         if (going.has(port.index)) continue
         const wanted = this.#situation.wanted.get(port.name ?? '')
         // A port of what is made again has to become one again; of what goes for good the owner's may be left alone.
-        const isFine = this.#lost.has(link.index) ? wanted?.options['master'] !== undefined : wanted || this.#owns(port)
+        const isFine = this.#lost.has(link.index)
+          ? wanted && (wanted.options['master'] !== undefined || this.#owns(port))
+          : wanted || this.#owns(port)
         if (!isFine) throw takesAlong(link, port, 'is a port of it')
       }
     }
@@ -87,6 +90,13 @@ export class Losses {
     const { snapshot } = this.#situation
     const peer = snapshot.peerOf(link)
     return [...(peer ? [peer] : []), ...snapshot.uppersOf(link.index)]
+  }
+
+  /** Whether a link is on another by the time that this one is removed, which is at the end. */
+  #movesAway(link: Link, from: Link): boolean {
+    const wishes = this.#owns(link) ? this.#situation.wanted.get(link.name ?? '')?.wishes : undefined
+    const dev = wishes?.find(({ place, name }) => place === 'reference' && name === 'dev')?.value
+    return dev !== undefined && dev !== null && this.#situation.snapshot.indexOf(dev as LinkRef) !== from.index
   }
 
   /** Whether a link is made again, or would be removed anyway. */

@@ -5,6 +5,7 @@ import type { Link, LinkRef } from '../link.js'
 import { isOwnedBy } from '../owner.js'
 import { blockers } from './blockers.js'
 import { Losses } from './losses.js'
+import { portAgain, remadeMaster } from './ports-again.js'
 import type { Situation } from './situation.js'
 import type { Snapshot } from './snapshot.js'
 import type { EnsureAction, Move, Moves } from './steps.js'
@@ -39,10 +40,13 @@ export function planMoves(situation: Situation): Moves {
 
   const levels: Move[][] = []
   for (const each of wanted.values()) {
-    const move = moveOf(each, situation, losses, differences.get(each) ?? [], claims)
+    const master = remadeMaster(each, situation, losses)
+    const found = [...(differences.get(each) ?? []), ...(master ? portAgain(each, master, snapshot) : [])]
+    const move = moveOf(each, situation, losses, found, claims)
     if (!move) continue
-    levels[each.level] ??= []
-    levels[each.level]?.push(move)
+    const level = Math.max(each.level, master ? master.level + 1 : 0)
+    levels[level] ??= []
+    levels[level]?.push(move)
   }
   const early = [...inTheWay].map(([link, because]) => removal(link, because))
   const removals = unwanted.filter(link => !losses.has(link.index)).map(link => removal(link))

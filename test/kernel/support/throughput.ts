@@ -19,7 +19,7 @@ export interface Flow {
  * Seconds: what is thrown away of the beginning, and what counts. A slow flow takes long to find its pace, and begins with
  * segments of 64 KiB that take half a second each.
  */
-const timesFor = (rate: number) => (rate < 10 ? { warmUp: 5, measured: 8 } : { warmUp: 1, measured: 3 })
+const timesFor = (rate: number) => (rate < 10 ? { warmUp: 5, measured: 8 } : { warmUp: 1, measured: 2 })
 
 const RECEIVE = `
 import socket, sys, time
