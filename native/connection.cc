@@ -24,8 +24,8 @@ constexpr int kSmallestWindow = 8;
 constexpr int kLargestWindow = 64;
 // Most kernels for servers are not preempted within a sendmsg(): whoever shares the processor, perhaps the
 // event loop, waits that long. A link takes 50-100 us.
-constexpr std::chrono::microseconds kRoundTime{2500};
-constexpr size_t kSmallestPace = 16;
+constexpr std::chrono::microseconds kRoundTime{1500};
+constexpr size_t kSmallestPace = 4;
 // More in one sendmsg() saves nothing, and holds RTNL for others to wait.
 constexpr size_t kLargestSend = size_t{512} * 1024;
 constexpr int kSendBuffer = 1024 * 1024;

@@ -12,8 +12,11 @@ const vm = start('vm/run.mjs', ['ignore', 'pipe', 'pipe'])
 const output = []
 for (const stream of [vm.child.stdout, vm.child.stderr]) stream.on('data', chunk => output.push(chunk))
 const here = start('run.mjs', 'inherit')
-for (const signal of ['SIGINT', 'SIGTERM'])
-  process.on(signal, () => [vm, here].forEach(({ child }) => child.kill(signal)))
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    for (const { child } of [vm, here]) child.kill(signal)
+  })
+}
 
 const results = [await here.ended]
 console.log('\nIn the virtual machine:')

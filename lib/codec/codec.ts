@@ -57,9 +57,12 @@ export function prefixPath(error: unknown, name: string | number): unknown {
   return renamePath(error, inner => (inner === '' || inner.startsWith('[') ? outer + inner : `${outer}.${inner}`))
 }
 
+/** Errors that are about what was given. */
+const PATHS: ReadonlySet<string> = new Set(['ERR_INVALID_ARG_VALUE', 'ERR_UNSUPPORTED'])
+
 /** The same error, with another path for what it refuses. */
 export function renamePath(error: unknown, rename: (path: string) => string): unknown {
-  if (!(error instanceof LinkwrightError) || error.code !== 'ERR_INVALID_ARG_VALUE') return error
+  if (!(error instanceof LinkwrightError) || !PATHS.has(error.code)) return error
   const inner = error.path ?? ''
   const path = rename(inner)
   const message = error.message.replace(inner || 'value', () => path)
