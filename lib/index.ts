@@ -1,5 +1,5 @@
 /** Native netlink for Node.js: bridges, macvtap in every mode, TAP and macvtap descriptors. */
-import './host/netlink-plan.js'
+import './host/netlink-verbs.js'
 import './rtnetlink/actions/index.js'
 import './rtnetlink/filters/index.js'
 import './rtnetlink/kinds/index.js'

@@ -40,7 +40,6 @@ const PACKAGES = {
   ip: 'iproute2',
   bridge: 'iproute2',
   tc: 'iproute2',
-  ping: 'iputils-ping',
   nft: 'nftables',
   dnsmasq: 'dnsmasq-base',
   ping: 'iputils-ping',
