@@ -72,6 +72,11 @@ bool Engine::closed() const {
   return closed_;
 }
 
+bool Engine::HasWaiting() const {
+  const std::lock_guard lock(mutex_);
+  return !tasks_.empty();
+}
+
 void Engine::ThreadMain() {
   Worker worker(*this);
   std::unique_lock lock(mutex_);

@@ -45,6 +45,8 @@ class Engine : public std::enable_shared_from_this<Engine> {
 
   size_t threads() const;
   bool closed() const;
+  /** Whether tasks wait for a thread. */
+  bool HasWaiting() const;
 
  private:
   void ThreadMain();
