@@ -1,6 +1,7 @@
 /** The house has one way down: nothing imports upwards, and there are no cycles. */
 const floors = [
   { name: 'the public face', path: '^lib/index\\.ts$' },
+  { name: 'spec files', path: '^lib/spec/' },
   { name: 'host', path: '^lib/(host/|probe\\.ts)' },
   { name: 'forwarding and capture', path: '^lib/(forward|capture)/' },
   { name: 'taps', path: '^lib/tap/' },
@@ -30,8 +31,20 @@ module.exports = {
     {
       name: 'no runtime dependency',
       severity: 'error',
-      from: { path: '^lib/' },
+      from: { path: '^lib/', pathNot: '^lib/spec/' },
       to: { path: 'node_modules', pathNot: '@types' }
+    },
+    {
+      name: 'an export of its own, for its dependencies',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: '^lib/spec/' },
+      to: { path: '^lib/spec/' }
+    },
+    {
+      name: 'spec files: a reader of YAML and a checker of shapes',
+      severity: 'error',
+      from: { path: '^lib/spec/' },
+      to: { path: 'node_modules', pathNot: '@types|node_modules/(yaml|zod)/' }
     },
     ...upwards
   ],

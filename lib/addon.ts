@@ -188,8 +188,8 @@ export interface Addon {
   statistics(): { threads: number; sockets: number; descriptors: number; pending: number }
 }
 
-/** The addon's file for this platform: a bundled prebuild, or what `node-gyp` built. */
-function addonPath(): string {
+/** A native file for this platform: a bundled prebuild, or what `node-gyp` built. */
+function nativeFile(prebuild: (libc: string) => string, built: string): string {
   const root = new URL('../', import.meta.url)
   // The report lists every network interface unless told not to, and there may be thousands.
   const report = process.report as typeof process.report & { excludeNetwork?: boolean }
@@ -199,9 +199,9 @@ function addonPath(): string {
   if (excluded !== undefined) report.excludeNetwork = excluded
   const libc = header.glibcVersionRuntime ? 'glibc' : 'musl'
   const candidates = [
-    `prebuilds/${process.platform}-${process.arch}/linkwright.${libc}.node`,
-    'build/Release/linkwright.node',
-    'build/Debug/linkwright.node'
+    `prebuilds/${process.platform}-${process.arch}/${prebuild(libc)}`,
+    `build/Release/${built}`,
+    `build/Debug/${built}`
   ]
   for (const candidate of candidates) {
     const path = fileURLToPath(new URL(candidate, root))
@@ -216,13 +216,18 @@ function addonPath(): string {
   )
 }
 
+/** The executable that puts a host's network back: native/guard/. */
+export function guardExecutable(): string {
+  return nativeFile(libc => `linkwright-guard.${libc}`, 'linkwright-guard')
+}
+
 function load(): Addon {
   if (process.platform !== 'linux') {
     throw Object.assign(new Error(`linkwright needs Linux, this is ${process.platform}`), {
       code: 'ERR_LINKWRIGHT_PLATFORM'
     })
   }
-  return createRequire(import.meta.url)(addonPath()) as Addon
+  return createRequire(import.meta.url)(nativeFile(libc => `linkwright.${libc}.node`, 'linkwright.node')) as Addon
 }
 
 let loaded: Addon | undefined

@@ -38,8 +38,11 @@ export interface LinkwrightErrorDetails {
  * was changed), `ERR_NOT_SETTLED` (others kept changing links), `ERR_UNSUPPORTED` (this kernel cannot do it),
  * `ERR_NOT_INSTALLED` (a program is missing), `ERR_INVALID_CONFIGURATION` (a program refuses what was made for it),
  * `ERR_PROGRAM_FAILED` (it ended, with its last words in the message), `ERR_RULESET_CHANGED` (others changed the ruleset
- * that a transaction was made for), `ERR_UNEXPECTED_REPLY`, `ERR_INVALID_CAPTURE` and `ERR_TRUNCATED_CAPTURE` (a capture
- * file that is damaged, or ends too early; see `offset`). An aborted operation rejects with the signal's reason.
+ * that a transaction was made for), `ERR_INVALID_SPEC` (a spec file, with lines and paths in the message),
+ * `ERR_UNEXPECTED_REPLY`, `ERR_INVALID_CAPTURE` and `ERR_TRUNCATED_CAPTURE` (a capture
+ * file that is damaged, or ends too early; see `offset`). Of plans: `ERR_CONFLICT` (see `plan.conflicts`),
+ * `ERR_PROBE_FAILED`, `ERR_RESTORED` (not confirmed in time), `ERR_NOT_UNDONE`, `ERR_STALE_STATE` (a saved state of another
+ * boot or namespace), `ERR_GUARD_LOST`. An aborted operation rejects with the signal's reason.
  */
 export class LinkwrightError extends Error {
   readonly code: string

@@ -1,4 +1,5 @@
 /** Native netlink for Node.js: bridges, macvtap in every mode, TAP and macvtap descriptors. */
+import './host/netlink-verbs.js'
 import './rtnetlink/actions/index.js'
 import './rtnetlink/filters/index.js'
 import './rtnetlink/kinds/index.js'
@@ -115,6 +116,8 @@ export { UdpView } from './frames/packet/udp.js'
 export { DROP, FLOOD, FrameQueue, type FramesOptions, REFUSED } from './frames/queue.js'
 export { frameStream, frameWebStreams } from './frames/streams.js'
 export { type GsoType, VNET_HEADER_SIZE, VnetHeader } from './frames/vnet-header.js'
+export { diagnose } from './host/diagnosis/diagnose.js'
+export type { DiagnoseOptions, Diagnosis } from './host/diagnosis/diagnosis.js'
 export { Dnsmasq, type DnsmasqEvents } from './host/dnsmasq/dnsmasq.js'
 export type { LeaseEvent, LeaseWatchOptions } from './host/dnsmasq/lease-watch.js'
 export type { Lease } from './host/dnsmasq/leases.js'
@@ -130,8 +133,36 @@ export type {
   UpstreamServer
 } from './host/dnsmasq/options.js'
 export type { ServerExit } from './host/dnsmasq/server.js'
+export type { Duration } from './host/duration.js'
+export type { Finding as PlanFinding } from './host/finding.js'
+export type { Restoration, RestoreReason } from './host/guard.js'
+export { type GuestMacvtapOptions, type GuestTapOptions, Network } from './host/network/network.js'
+export { type PlanNetworksOptions, planNetworks } from './host/network/plan-networks.js'
+export type {
+  BridgeNetwork,
+  BridgeSettings,
+  DirectNetwork,
+  IsolatedNetwork,
+  NatNetwork,
+  NetworkKind,
+  NetworkServices,
+  NetworkSpec,
+  NetworksSpec,
+  RoutedNetwork,
+  StaticRoute
+} from './host/network/spec.js'
+export type { ApplyOptions, Plan, PlanProgress } from './host/plan.js'
 export { type AnnounceOptions, announce } from './host/port/announce.js'
+export type { AntiSpoofing } from './host/port/anti-spoofing/options.js'
+export type { GuestCounters } from './host/port/guest-counters.js'
+export { type GuestPort, GuestPorts, type RemovedOrphans } from './host/port/guest-ports.js'
 export { type GenerateMacOptions, generateMac, hostSideMac } from './host/port/mac.js'
+export type { GuestPortSettings } from './host/port/settings.js'
+export type { PortVlans } from './host/port/vlans.js'
+export type { Probe as PlanProbe } from './host/probing.js'
+export { SavedPlan } from './host/saved-plan.js'
+export type { PlanStatus } from './host/state-file.js'
+export { planTakeover, type TakeoverOptions } from './host/takeover/takeover.js'
 export { type AddAddress, Address, type Addresses, type AddressFilter } from './link/addresses.js'
 export type { Bandwidth, BandwidthOptions, BandwidthPlan } from './link/bandwidth/bandwidth.js'
 export type { BandwidthLimit, BandwidthLimits } from './link/bandwidth/limits.js'

@@ -1,9 +1,11 @@
 /** Changes that are made all at once or not at all: one batch, one message to the kernel. */
 
 import { prefixPath } from '../codec/codec.js'
+import { hostLittleEndian } from '../codec/endian.js'
 import type { Schema } from '../codec/message.js'
 import { amend, LinkwrightError } from '../errors.js'
 import { NLM_F_ECHO } from '../netlink/constants.js'
+import { dataView } from '../netlink/framing.js'
 import { encodeRequest, type Request } from '../netlink/request.js'
 import type { BatchResult, CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { batchMessage } from '../nftables/batch.js'
@@ -25,6 +27,9 @@ export interface TransactionResult {
   /** For each change, the handle of what it added: with it exactly that can be removed later. */
   handles: (number | undefined)[]
 }
+
+/** linux/netlink.h; of what is sent here the engine sets it. */
+const NLM_F_ACK = 4
 
 function bracket(verb: keyof typeof NFNL_MSG, genid?: number): Request {
   return encodeRequest(verb, NFNL_MSG[verb], batchMessage as Schema, { resId: NFNL_SUBSYS_NFTABLES, genid })
@@ -50,6 +55,15 @@ export function encodeChanges(
     }
   }
   return { requests, changeOf }
+}
+
+/** A whole transaction as bytes, for whoever sends it without this library; its last change asks for an answer. */
+export function batchOf(changes: readonly Change[]): Buffer {
+  const { requests } = encodeChanges(changes, new Map(), false)
+  const batch = [bracket('NFNL_MSG_BATCH_BEGIN'), ...requests, bracket('NFNL_MSG_BATCH_END')]
+  const last = requests.at(-1)
+  if (last) dataView(last.bytes).setUint16(6, last.flags | NLM_F_ACK, hostLittleEndian)
+  return Buffer.concat(batch.map(({ bytes }) => bytes))
 }
 
 export async function runTransaction(

@@ -2,7 +2,7 @@
 import type { InOf } from '../codec/codec.js'
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
-import { encodeRequest } from '../netlink/request.js'
+import { encodeRequest, type Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import { addressFlags, addressMessage, type scope } from '../rtnetlink/address.js'
@@ -138,14 +138,22 @@ export class Addresses {
 
   async #send(verb: 'RTM_NEWADDR' | 'RTM_DELADDR', flags: number, options: AddAddress, callOptions?: CallOptions) {
     checkKeys(options, KEYS)
-    const encode = (index: number) => {
-      const value = addressAttributes(options, index)
-      return encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${options.address} on ${index}` })
-    }
+    const encode = (index: number) => addressRequest(verb, flags, options, index)
     // Wrong input is refused before the link is looked up.
     if (typeof options.link === 'string') encode(1)
     await this.#socket.request(encode(await this.#links.indexOf(options.link, callOptions)), callOptions)
   }
+}
+
+/** The request of a change, for whoever keeps it as a way back. */
+export function addressRequest(
+  verb: 'RTM_NEWADDR' | 'RTM_DELADDR',
+  flags: number,
+  options: AddAddress,
+  index: number
+): Request {
+  const value = addressAttributes(options, index)
+  return encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${options.address} on ${index}` })
 }
 
 function addressAttributes(options: AddAddress, index: number): object {

@@ -3,7 +3,7 @@ import type { InOf } from '../codec/codec.js'
 import { invalidArgument, LinkwrightError } from '../errors.js'
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
-import { encodeRequest } from '../netlink/request.js'
+import { encodeRequest, type Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import type { scope } from '../rtnetlink/address.js'
@@ -208,10 +208,8 @@ export class Routes {
 
   async #send(verb: 'RTM_NEWROUTE' | 'RTM_DELROUTE', flags: number, options: AddRoute, callOptions?: CallOptions) {
     checkKeys(options, KEYS)
-    const encode = (oif: number | undefined, nexthops: NexthopIn[] | undefined) => {
-      const value = routeAttributes(options, oif, nexthops, verb === 'RTM_DELROUTE')
-      return encodeRequest(verb, RTM[verb], schema, value, { flags, link: options.destination })
-    }
+    const encode = (oif: number | undefined, nexthops: NexthopIn[] | undefined) =>
+      routeRequest(verb, flags, options, oif, nexthops)
     // Wrong input is refused before links are looked up.
     encode(
       undefined,
@@ -229,6 +227,18 @@ export class Routes {
       ))
     await this.#socket.request(encode(oif, nexthops), callOptions)
   }
+}
+
+/** The request of a change, for whoever keeps it as a way back. */
+export function routeRequest(
+  verb: 'RTM_NEWROUTE' | 'RTM_DELROUTE',
+  flags: number,
+  options: AddRoute,
+  oif: number | undefined,
+  nexthops?: NexthopIn[]
+): Request {
+  const value = routeAttributes(options, oif, nexthops, verb === 'RTM_DELROUTE')
+  return encodeRequest(verb, RTM[verb], schema, value, { flags, link: options.destination })
 }
 
 function routeAttributes(

@@ -67,6 +67,8 @@ export interface Guest extends AsyncDisposable {
 
 /** Why no guest can be booted here, or null; installs what it may. */
 export function whyNoGuest(): Promise<string | null>
+/** What somebody else needs to boot a guest of their own: the kernel, and an initramfs with that script as its init. */
+export function guestFiles(init: string): Promise<{ kernel: string; initramfs: string }>
 
 /** Boots a guest and waits until it takes commands. */
 export function bootGuest(options?: GuestOptions): Promise<Guest>

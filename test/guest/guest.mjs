@@ -30,6 +30,12 @@ export async function whyNoGuest() {
  * @property {string} [device] more properties of the card: `mrg_rxbuf=off,csum=off`
  */
 
+/** What somebody else needs to boot a guest of their own: the kernel, and an initramfs with that script as its init. */
+export async function guestFiles(init) {
+  const kernel = await kernelPackage('cloud')
+  return { kernel: kernel.image, initramfs: await buildInitramfs(kernel, { init, modules: MODULES }) }
+}
+
 /** Card `i` as QEMU's options, with the numbers that its descriptors have in the child. */
 function cardArgs(card, i, fdNumbers, vhostNumbers) {
   const queues = card.fds?.length ?? card.queues ?? 1

@@ -9,7 +9,7 @@ import type { Files } from './configuration.js'
 import type { Identity } from './identity.js'
 
 /** Tells a directory of ours from all others. */
-const LOCK = 'linkwright.lock'
+export const LOCK = 'linkwright.lock'
 
 /** Another one may remove the file while it is locked here. */
 const LOOKS = 5
@@ -32,11 +32,12 @@ export class PrivateDirectory implements Files {
     lock: NativeDescriptors,
     gid: number | undefined
   ) {
-    this.configuration = join(path, 'dnsmasq.conf')
-    this.reservations = join(path, 'reservations')
-    this.hosts = join(path, 'hosts')
-    this.leases = join(path, 'leases')
-    this.pid = join(path, 'dnsmasq.pid')
+    const files = filesIn(path)
+    this.configuration = files.configuration
+    this.reservations = files.reservations
+    this.hosts = files.hosts
+    this.leases = files.leases
+    this.pid = files.pid
     this.#lock = lock
     this.#gid = gid
   }
@@ -103,6 +104,17 @@ export class PrivateDirectory implements Files {
     await rm(join(this.path, LOCK), { force: true })
     await this.#lock.close()
     await rmdir(this.path).catch(() => {})
+  }
+}
+
+/** Where they are, locked or not. */
+export function filesIn(path: string): Files {
+  return {
+    configuration: join(path, 'dnsmasq.conf'),
+    reservations: join(path, 'reservations'),
+    hosts: join(path, 'hosts'),
+    leases: join(path, 'leases'),
+    pid: join(path, 'dnsmasq.pid')
   }
 }
 

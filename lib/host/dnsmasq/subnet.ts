@@ -42,6 +42,6 @@ export function networkAddress(prefix: IpPrefix): string {
   return new URL(`http://[${groups.join(':')}]/`).hostname.slice(1, -1)
 }
 
-function ipv4Text(number: bigint): string {
+export function ipv4Text(number: bigint): string {
   return [24n, 16n, 8n, 0n].map(shift => (number >> shift) & 0xffn).join('.')
 }

@@ -1,0 +1,174 @@
+/** Networks compared with the kernel: what has to be done, what stands against it, and what should be known. */
+import { invalidArgument } from '../../errors.js'
+import type { Netlink } from '../../link/netlink.js'
+import { checkKeys } from '../../options.js'
+import { filePath } from '../dnsmasq/checks.js'
+import type { Finding } from '../finding.js'
+import { Plan, type PlanParts } from '../plan.js'
+import type { Step } from '../step.js'
+import { takeoverParts } from '../takeover/takeover.js'
+import { addressSteps, routeSteps } from './addressing.js'
+import { type BridgePart, bridgeOf } from './bridge.js'
+import { checkSpec, prefixesOf } from './check-spec.js'
+import { directOf } from './direct.js'
+import { firewallOf } from './firewall-step.js'
+import { forwardingSteps } from './forwarding.js'
+import { portsOf } from './ports.js'
+import { dnsmasqOf, serviceSteps } from './services.js'
+import { linkNamed, look, type Situation } from './situation.js'
+import type { BridgeNetwork, GuestNetwork, NetworkSpec, NetworksSpec } from './spec.js'
+import { collisionsOf, warningsOf } from './warnings.js'
+
+export interface PlanNetworksOptions {
+  /** Where each network's dnsmasq has a directory of its own; `/run/linkwright` by default. It is there already. */
+  runtimeDirectory?: string | undefined
+}
+
+const KEYS: ReadonlySet<string> = new Set<keyof PlanNetworksOptions>(['runtimeDirectory'])
+
+/**
+ * Works out what has to be done so that the namespace has the networks of a spec. What is there already, is no step:
+ * once the plan is applied, another one of the same spec is empty. Networks that are not in the spec are left alone, and so
+ * are ports, addresses, rules and tables of others.
+ *
+ * Conflicts: `name-taken` (a link that is not this network's), `table-taken`, `no-such-link`, `already-a-port`,
+ * `is-a-bridge`, `port-has-addresses`, `route-collision` (a route to a subnet of the network leads elsewhere),
+ * `another-route` (in place of a gateway or route), and those of {@link planTakeover}. Warnings: `firewall-drops` (a table
+ * of others drops what the network needs), `bridge-netfilter` (and they see frames between guests as well), `mtu`,
+ * `dnsmasq-changed`, `no-host-peer`, and those of {@link planTakeover}.
+ *
+ * Plans are undone last first: what one has found, it takes for what was there before.
+ *
+ * @throws LinkwrightError `ERR_INVALID_ARG_VALUE` with the path (`networks.virbr0.addresses[0]`)
+ */
+export async function planNetworks(net: Netlink, spec: NetworksSpec, options: PlanNetworksOptions = {}): Promise<Plan> {
+  checkKeys(options, KEYS)
+  if (options.runtimeDirectory !== undefined) filePath(options.runtimeDirectory, 'runtimeDirectory')
+  checkSpec(spec)
+  // Taken now: the caller's object may change while it is awaited.
+  const given = structuredClone(spec)
+  const parts = await workOut(net, given, options)
+  const { verifications, ...planned } = parts
+  const verify = async () => {
+    const { steps } = await workOut(net, given, options)
+    const left = steps.flatMap(({ commands }) => commands).map(command => `still to be done: ${command}`)
+    return [...left, ...(await Promise.all(verifications.map(each => each()))).flat()]
+  }
+  return new Plan({ ...planned, verify })
+}
+
+/** What one network takes. */
+interface NetworkParts {
+  readonly steps: readonly Step[]
+  /** What comes when everything else is there. */
+  readonly last: readonly Step[]
+  readonly conflicts: readonly Finding[]
+  readonly warnings: readonly Finding[]
+  readonly links: PlanParts['links']
+  readonly made: readonly number[]
+  /** Of takeovers. */
+  readonly verifications: readonly PlanParts['verify'][]
+}
+
+async function workOut(net: Netlink, { networks }: NetworksSpec, options: PlanNetworksOptions) {
+  const situation = await look(net)
+  const parts: NetworkParts[] = []
+  const families = new Set<string>()
+  for (const [name, network] of Object.entries(networks)) {
+    parts.push(await partsOf(name, network, situation, options))
+    if (network.kind !== 'nat' && network.kind !== 'routed') continue
+    for (const { family } of prefixesOf(network)) families.add(family)
+  }
+  const forwarding = await forwardingSteps(situation, families)
+  return {
+    net,
+    // Rules are there before anything is forwarded, and everything before guests get addresses.
+    steps: [...parts.flatMap(({ steps }) => steps), ...forwarding, ...parts.flatMap(({ last }) => last)],
+    conflicts: parts.flatMap(({ conflicts }) => conflicts),
+    warnings: parts.flatMap(({ warnings }) => warnings),
+    links: parts.flatMap(({ links }) => links),
+    made: parts.flatMap(({ made }) => made),
+    verifications: parts.flatMap(({ verifications }) => verifications)
+  }
+}
+
+async function partsOf(
+  name: string,
+  network: NetworkSpec,
+  situation: Situation,
+  options: PlanNetworksOptions
+): Promise<NetworkParts> {
+  if (network.kind === 'direct') return { ...(await directOf(name, network, situation)), last: [] }
+  if (network.kind === 'bridge') return await onBridge(name, network, situation)
+  return await forGuests(name, network, situation, options)
+}
+
+async function onBridge(name: string, network: BridgeNetwork, situation: Situation): Promise<NetworkParts> {
+  const { ports = [], takeover = false } = network
+  const [nic] = ports
+  const taken = takeover && nic !== undefined ? await takingOver(name, nic, situation) : undefined
+  const bridge = await bridgeOf(name, network, situation, taken?.made[0])
+  const moved = taken && taken.steps.length > 0 ? linkNamed(situation, nic as string)?.index : undefined
+  const joined = await portsOf(bridge, taken ? [] : ports, situation)
+  const routing = routeSteps(bridge, network, situation, moved)
+  const addresses = addressSteps(bridge, network, situation, moved)
+  return {
+    steps: [...(taken?.steps ?? []), ...bridge.steps, ...addresses, ...joined.steps, ...routing.steps],
+    conflicts: [...(taken?.conflicts ?? []), ...bridge.conflicts, ...joined.conflicts, ...routing.conflicts],
+    warnings: [...(taken?.warnings ?? []), ...(await warningsOf(name, network, situation, bridge))],
+    links: [...(taken?.links ?? linksOf(bridge)), ...joined.links.map(({ index, name = '' }) => ({ index, name }))],
+    made: bridge.made ? [bridge.index] : [],
+    verifications: taken ? [taken.verify] : [],
+    last: []
+  }
+}
+
+async function takingOver(name: string, nic: string, situation: Situation): Promise<PlanParts> {
+  if (linkNamed(situation, nic)) return await takeoverParts(situation.net, { nic, bridge: name })
+  const conflicts = [{ code: 'no-such-link', message: `there is no link ${nic}`, about: nic }]
+  return { net: situation.net, steps: [], conflicts, warnings: [], verify: async () => [], links: [], made: [] }
+}
+
+async function forGuests(
+  name: string,
+  network: GuestNetwork,
+  situation: Situation,
+  options: PlanNetworksOptions
+): Promise<NetworkParts> {
+  const bridge = await bridgeOf(name, network, situation)
+  const firewall = firewallOf(name, network, situation)
+  const services = await serviceSteps(
+    situation.net,
+    dnsmasqOf(name, network, undefined, options.runtimeDirectory),
+    bridge.made
+  )
+  return {
+    steps: [...bridge.steps, ...firewall.steps, ...addressSteps(bridge, network, situation)],
+    conflicts: [
+      ...bridge.conflicts,
+      ...firewall.conflicts,
+      ...missingLink(network, situation),
+      ...collisionsOf(network, situation, bridge)
+    ],
+    warnings: [...(await warningsOf(name, network, situation, bridge)), ...services.warnings],
+    links: linksOf(bridge),
+    made: bridge.made ? [bridge.index] : [],
+    verifications: [],
+    last: services.steps
+  }
+}
+
+const linksOf = ({ made, index, name }: BridgePart) => (made ? [] : [{ index, name }])
+
+function missingLink(network: GuestNetwork, situation: Situation): Finding[] {
+  const link = network.kind === 'isolated' ? undefined : network.forward?.link
+  if (link === undefined || linkNamed(situation, link)) return []
+  return [{ code: 'no-such-link', message: `there is no link ${link}`, about: link }]
+}
+
+/** One network of a spec. Throws `ERR_INVALID_ARG_VALUE` where there is none of the name. */
+export function networkOf({ networks }: NetworksSpec, name: string): NetworkSpec {
+  const network = Object.hasOwn(networks, name) ? networks[name] : undefined
+  if (!network) throw invalidArgument('name', `one of ${Object.keys(networks).join(', ')}`, name)
+  return network
+}

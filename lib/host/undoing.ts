@@ -1,0 +1,43 @@
+/** Carrying out a way back, and what to say when it fails. */
+import { errnoName, LinkwrightError } from '../errors.js'
+import type { Netlink } from '../link/netlink.js'
+import { Guard, type Restoration } from './guard.js'
+import type { Operation } from './way-back.js'
+
+/** By a guard that was started for nothing else. */
+export async function undoNow(net: Netlink, back: readonly Operation[]): Promise<void> {
+  const guard = await Guard.start({ net })
+  try {
+    await guard.arm(back)
+    assertRestored(await guard.restore(), back)
+  } finally {
+    await guard.dismiss()
+  }
+}
+
+/** @throws LinkwrightError `ERR_NOT_UNDONE` */
+export function assertRestored({ failures }: Restoration, back: readonly Operation[], cause?: unknown): void {
+  if (failures.length === 0) return
+  const said = failures.map(({ operation, errno }) => `${errnoName(errno)} at ${back[operation]?.command ?? operation}`)
+  const first = cause instanceof Error ? `${cause.message}; ` : ''
+  throw new LinkwrightError(`${first}it could not be undone: ${said.join(', ')}`, {
+    code: 'ERR_NOT_UNDONE',
+    errno: failures[0]?.errno,
+    cause
+  })
+}
+
+/** A link that was made may have got ports and upper links that are not ours to cut off. */
+export async function assertUnused(net: Netlink, made: readonly number[], own: readonly number[]): Promise<void> {
+  if (made.length === 0) return
+  for (const link of await net.links.list()) {
+    const on = [link.master, link.linkNetnsid === undefined ? link.link : undefined].find(
+      index => index !== undefined && made.includes(index)
+    )
+    if (on === undefined || made.includes(link.index) || own.includes(link.index)) continue
+    throw new LinkwrightError(`EBUSY: ${link.name} is on a link that would be removed; remove it first`, {
+      code: 'EBUSY',
+      link: link.name
+    })
+  }
+}

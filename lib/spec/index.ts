@@ -1,0 +1,2 @@
+/** Specs in files, YAML or JSON: `linkwright/spec`, which alone loads libraries for that. */
+export { loadSpec, parseSpec } from './load.js'
