@@ -79,6 +79,8 @@ export interface Addon {
   readNotifications(fd: number, slab: Uint8Array, origins: Int32Array | null): number
   /** The namespace that a netlink socket or, with null, the process lives in, as a new descriptor. */
   openNetns(socket: NativeNetlinkSocket | null): Promise<NativeDescriptors>
+  /** SO_NETNS_COOKIE of a socket's namespace: no other gets it until the next boot. 0 before Linux 5.14. */
+  netnsCookie(socket: NativeNetlinkSocket): bigint
 
   /** All queues are on one device, or it rejects with ENODEV: it was renamed meanwhile, and the name another's. */
   openTun(options: TunOpenOptions): Promise<TunOpened>

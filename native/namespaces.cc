@@ -31,6 +31,12 @@ Napi::Value OpenNamespace(const Napi::CallbackInfo& info) {
                             });
 }
 
+Napi::Value CookieOf(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Connection> connection = NetlinkSocket::ConnectionOf(info[0]);
+  if (connection == nullptr) return {};
+  return Napi::BigInt::New(info.Env(), NetnsCookie(connection->fd()));
+}
+
 Napi::Value ReadSysctlFile(const Napi::CallbackInfo& info) {
   Arguments arguments(info.Env());
   const int number = arguments.Int(info[0], "netns");
@@ -101,6 +107,7 @@ Napi::Value DisableIpv6Of(const Napi::CallbackInfo& info) {
 
 void RegisterNetns(const std::shared_ptr<Environment>& /*environment*/, Napi::Object exports) {
   Export<DisableIpv6Of>(exports, "disableIpv6");
+  Export<CookieOf>(exports, "netnsCookie");
   Export<OpenNamespace>(exports, "openNetns");
   Export<ReadSysctlFile>(exports, "readSysctl");
   Export<WriteSysctlFile>(exports, "writeSysctl");

@@ -2,6 +2,7 @@
 
 #include <net/if.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <sched.h>
 #include <array>
@@ -66,6 +67,12 @@ Failure Netns::Enter(const std::function<void()>& work) const {
   });
   if (!ran) return {EAGAIN, "pthread_create"};
   return failure;
+}
+
+uint64_t NetnsCookie(int socket) {
+  uint64_t cookie = 0;
+  socklen_t length = sizeof(cookie);
+  return ::getsockopt(socket, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &length) == 0 ? cookie : 0;
 }
 
 Result<Fd> OpenNetns(int socket) {

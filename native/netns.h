@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <utility>
@@ -35,6 +36,9 @@ class Netns {
   Kind kind_ = Kind::kProcess;
   Fd fd_;
 };
+
+/** A number of the namespace of a socket that no other gets until the next boot; 0 before Linux 5.14. */
+uint64_t NetnsCookie(int socket);
 
 /** The namespace that a socket lives in; that of the process for -1. */
 Result<Fd> OpenNetns(int socket);

@@ -96,13 +96,13 @@ export class Guard {
   /** Ends it without doing anything. */
   async dismiss(): Promise<void> {
     this.#ending = true
-    if (this.#gone) return
-    this.#send('q')
+    if (!this.#gone) this.#send('q')
     await this.#ended()
   }
 
   async #ended(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    const { pid, exitCode, signalCode } = this.#child
+    if (pid === undefined || exitCode !== null || signalCode !== null) return
     await new Promise(resolve => this.#child.once('exit', resolve))
   }
 

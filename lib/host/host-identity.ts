@@ -1,12 +1,13 @@
 /** Which boot of which machine and which network namespace a saved state is of. */
 import { fstatSync, readFileSync } from 'node:fs'
+import { addon } from '../addon.js'
 import { LinkwrightError } from '../errors.js'
 import type { Netlink } from '../link/netlink.js'
 
 export interface HostIdentity {
   /** A number of this boot: after another one nothing of what was saved is there. */
   readonly boot: string
-  /** Device and inode of the network namespace. */
+  /** Device, inode and cookie of the network namespace: a later one may get the inode of one that is gone. */
   readonly netns: string
 }
 
@@ -15,7 +16,7 @@ export async function identify(net: Netlink): Promise<HostIdentity> {
   const netns = await net.openNetns()
   try {
     const { dev, ino } = fstatSync(netns.fds[0] ?? -1)
-    return { boot, netns: `${dev}:${ino}` }
+    return { boot, netns: `${dev}:${ino}:${addon().netnsCookie(net.socket.native)}` }
   } finally {
     await netns.close()
   }
@@ -28,5 +29,8 @@ export function assertSameHost(saved: HostIdentity, now: HostIdentity): void {
 }
 
 export function stale(why: string): LinkwrightError {
-  return new LinkwrightError(`the saved state cannot be used: ${why}`, { code: 'ERR_STALE_STATE', diagnosis: why })
+  return new LinkwrightError(`the plan does not fit this host any more: ${why}`, {
+    code: 'ERR_STALE_STATE',
+    diagnosis: why
+  })
 }

@@ -1,59 +1,21 @@
 /** A plan: steps that were worked out, to be applied, verified and undone. */
-import { rmSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { setTimeout } from 'node:timers/promises'
 import { closedError, LinkwrightError } from '../errors.js'
-import type { Netlink } from '../link/netlink.js'
-import { type Duration, milliseconds } from './duration.js'
+import { milliseconds } from './duration.js'
+import { Execution } from './execution.js'
 import type { Finding } from './finding.js'
-import { Guard, type Restoration } from './guard.js'
+import { Guarding } from './guarding.js'
 import { identify } from './host-identity.js'
-import { type Probe, probeUntil } from './probing.js'
-import { outcomeFileOf, type PlanStatus, type SavedState, writeState } from './state-file.js'
-import type { Step, StepContext } from './step.js'
-import { assertRestored, assertUnused, undoNow } from './undoing.js'
-import { type Operation, saveOperation } from './way-back.js'
+import type { ApplyOptions, PlanParts } from './plan-parts.js'
+import { probeUntil } from './probing.js'
+import { processOf } from './process-identity.js'
+import type { PlanStatus, SavedState } from './saved-state.js'
+import { assertNotInUse, outcomeFileOf, removeOutcome, writeState } from './state-file.js'
+import { assertSameLinks, assertUnused } from './undoing.js'
+import { saveOperation } from './way-back.js'
 
-/** What a planner worked out. */
-export interface PlanParts {
-  readonly net: Netlink
-  readonly steps: readonly Step[]
-  readonly conflicts: readonly Finding[]
-  readonly warnings: readonly Finding[]
-  /** What is not as it should be, in sentences; asked when all steps are done. */
-  verify(): Promise<string[]>
-  /** Links that have to be there for the way back. */
-  readonly links: SavedState['links']
-  /** Indexes of links that the plan makes. */
-  readonly made: readonly number[]
-}
+export type { ApplyOptions, PlanParts, PlanProgress } from './plan-parts.js'
 
-export interface PlanProgress {
-  readonly step: string
-  readonly state: 'started' | 'done'
-  /** From 0. */
-  readonly number: number
-  readonly total: number
-}
-
-export interface ApplyOptions {
-  /**
-   * The previous state comes back unless `confirm()` is called, or the probe succeeds, within this time after the last step
-   * (and unless the steps are done within this time). With a probe it is 30 s by default.
-   */
-  readonly confirmWithin?: Duration | undefined
-  /** Called after the last step until it works, which confirms. If it does not in time, everything is undone. */
-  readonly probe?: Probe | undefined
-  readonly signal?: AbortSignal | undefined
-  readonly onProgress?: ((progress: PlanProgress) => void) | undefined
-  /** Where a later process finds what undoing takes. The guard writes `<stateFile>.outcome`. */
-  readonly stateFile?: string | undefined
-  /** Codes of conflicts to go ahead in spite of. */
-  readonly despite?: readonly string[] | undefined
-}
-
-const VERIFICATIONS = 5
-const VERIFY_PAUSE = 200
 const PROBE_TIME = 30_000
 
 export class Plan {
@@ -62,33 +24,33 @@ export class Plan {
   /** What should be known; some are only found while it is applied. */
   readonly warnings: Finding[]
   readonly #parts: PlanParts
-  /** What steps added to their ways back while they were applied. */
-  readonly #also = new Map<Step, readonly Operation[]>()
+  readonly #execution: Execution
   #status: PlanStatus = 'planned'
-  #guard: Guard | undefined
+  /** While `apply()` has not returned. */
+  #applying = false
+  #guarding: Guarding | undefined
   #stateFile: string | undefined
-  /** While a guard that was killed is replaced. */
-  #guarding: Promise<void> | undefined
-  /** At the deadline, and by who gave up because of it. */
+  #host: SavedState['host'] | undefined
+  #confirming: Promise<void> | undefined
   #restoring: Promise<void> | undefined
-  /** Milliseconds until the deadline; 0 for none. */
-  #within = 0
-  #restored: Restoration | undefined
+  /** The guard's deadline came. */
+  #late = false
   readonly #stop = new AbortController()
-  readonly #ended: Promise<'confirmed' | 'undone'>
-  #end: { resolve(how: 'confirmed' | 'undone'): void; reject(error: unknown): void }
+  readonly #settled: Promise<'confirmed' | 'undone'>
+  #settle: { resolve(how: 'confirmed' | 'undone'): void; reject(error: unknown): void }
 
   /** @internal */
   constructor(parts: PlanParts) {
     this.#parts = parts
+    this.#execution = new Execution(parts)
     this.conflicts = parts.conflicts
     this.warnings = [...parts.warnings]
-    this.#end = { resolve: () => {}, reject: () => {} }
-    this.#ended = new Promise((keep, reject) => {
-      this.#end = { resolve: keep, reject }
+    this.#settle = { resolve: () => {}, reject: () => {} }
+    this.#settled = new Promise((keep, reject) => {
+      this.#settle = { resolve: keep, reject }
     })
     // Told again to whoever asks.
-    this.#ended.catch(() => {})
+    this.#settled.catch(() => {})
   }
 
   /** Nothing to do. */
@@ -104,14 +66,17 @@ export class Plan {
     return this.#parts.steps.map(({ name, commands }) => ({ name, commands }))
   }
 
-  /** Resolves when it is settled whether the change stays: `confirmed`, or `undone` by whomever. */
+  /**
+   * Resolves when it is settled whether the change stays: `confirmed`, or `undone` by whomever. Rejects when it could not be
+   * undone, or nobody guards it any more.
+   */
   get settled(): Promise<'confirmed' | 'undone'> {
-    return this.#ended
+    return this.#settled
   }
 
   /** The steps as commands of iproute2 and sysctl, for a shell. */
   toString(): string {
-    return this.#parts.steps.flatMap(({ commands }) => commands).join('\n')
+    return this.#commands.join('\n')
   }
 
   /**
@@ -120,8 +85,10 @@ export class Plan {
    * With `confirmWithin` and no probe it resolves when all is applied, and {@link confirm} has to follow. Should the
    * process die before it is confirmed, even by SIGKILL in the middle of a step, the guard restores.
    *
-   * @throws LinkwrightError `ERR_CONFLICT`, `ERR_PROBE_FAILED`, `ERR_NOT_APPLIED`, `ERR_RESTORED` (the guard's deadline
-   * came), `ERR_NOT_UNDONE`; what the kernel refused; the signal's reason
+   * @throws LinkwrightError before anything is changed: `ERR_CONFLICT`, `ERR_STALE_STATE` (links are not what they were),
+   * `EBUSY` (the state file is of a plan that awaits confirmation), `EPERM` (no right to restore). After everything was
+   * undone: `ERR_PROBE_FAILED`, `ERR_NOT_APPLIED`, `ERR_RESTORED` (the guard's deadline came), what the kernel refused, the
+   * signal's reason. And `ERR_NOT_UNDONE`.
    */
   async apply(options: ApplyOptions = {}): Promise<void> {
     const { probe, despite = [], stateFile, signal } = options
@@ -130,100 +97,101 @@ export class Plan {
     this.#assertApplicable(despite)
     signal?.throwIfAborted()
     if (this.empty) {
-      this.#settle('confirmed')
+      this.#end('confirmed')
       return
     }
-    // The guard has another working directory.
-    this.#stateFile = stateFile === undefined ? undefined : resolve(stateFile)
-    this.#within = time
-    if (this.#stateFile !== undefined) rmSync(outcomeFileOf(this.#stateFile), { force: true })
-    await this.#beGuarded()
+    this.#status = 'applying'
+    const guarding = await this.#begin(stateFile, time)
+    const stop = signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal
+    this.#applying = true
     try {
-      await this.#note('applying')
-      await this.#run(options)
-      await this.#verify()
-      await this.#setDeadline()
-      await this.#note('applied')
+      await this.#execution.run({
+        signal: stop,
+        onProgress: options.onProgress,
+        warn: (code, message) => this.warnings.push({ code, message }),
+        guard: () => guarding.arm(),
+        note: () => this.#note('applying')
+      })
+      await this.#execution.verify(this.#stop.signal)
+      await guarding.renewDeadline()
+      this.#note('applied')
       this.#stop.signal.throwIfAborted()
-      if (probe) await probeUntil(probe, time, this.#signalOf(options))
+      if (probe) await probeUntil(probe, time, stop)
       if (probe || time === 0) await this.confirm()
     } catch (error) {
-      await this.#giveUp(error)
+      await this.#restore(error)
+      // What failed then failed because the way back had been taken.
+      throw this.#late ? tooLate(error) : error
+    } finally {
+      this.#applying = false
     }
   }
 
-  /** The change stays; the guard ends. @throws LinkwrightError `ERR_RESTORED` when it came too late */
+  /** The change stays; the guard ends. @throws LinkwrightError `ERR_RESTORED` when it came too late, `ERR_CLOSED` too early */
   async confirm(): Promise<void> {
-    await this.#guarding
-    const guard = this.#guard
-    if (!guard || this.#status === 'confirmed') {
-      if (this.#status === 'confirmed') return
-      throw this.#restored ? this.#tooLate() : closedError('a plan that is not applied')
-    }
-    if (this.#restored) throw this.#tooLate()
-    try {
-      await guard.confirm()
-    } catch (error) {
-      // The guard answers in order: that it restored has been told before.
-      throw this.#restored ? this.#tooLate() : error
-    }
-    this.#guard = undefined
-    await this.#note('confirmed')
-    this.#settle('confirmed')
+    this.#confirming ??= this.#confirm().finally(() => {
+      this.#confirming = undefined
+    })
+    await this.#confirming
   }
 
   /**
-   * Puts back what was before.
+   * Puts back what was before. While it is applied, that is given up.
    *
-   * @throws LinkwrightError `EBUSY` (others came to use a link that the plan made), `ERR_NOT_UNDONE`
+   * @throws LinkwrightError `ERR_STALE_STATE` (a link is gone, or another's name), `EBUSY` (others came to use a link that
+   * the plan made), `ERR_NOT_UNDONE`
    */
   async undo(): Promise<void> {
+    if (this.#applying) {
+      this.#stop.abort(closedError('a plan that is undone'))
+      await this.#settled.catch(() => {})
+    }
+    await this.#confirming?.catch(() => {})
     if (this.#status === 'planned' || this.#status === 'undone') return
     const { net, made, links } = this.#parts
+    await assertSameLinks(net, links)
     await assertUnused(
       net,
       made,
       links.map(({ index }) => index)
     )
     await this.#restore(undefined)
-    await this.#note('undone')
-    this.#settle('undone')
   }
 
-  /** Starts a guard that restores from now on when this process dies, or the deadline comes. */
-  async #beGuarded(): Promise<void> {
-    const { net } = this.#parts
-    const outcomeFile = this.#stateFile === undefined ? undefined : outcomeFileOf(this.#stateFile)
-    const onRestored = (what: Restoration) => this.#onRestored(what)
-    const guard = await Guard.start({ net, outcomeFile, onRestored, onLost: () => this.#onLost(guard) })
-    this.#guard = guard
+  /** Nothing is changed yet: what fails here leaves the plan as it was. */
+  async #begin(stateFile: string | undefined, within: number): Promise<Guarding> {
+    const { net, links, made } = this.#parts
+    // The guard has another working directory.
+    const file = stateFile === undefined ? undefined : resolve(stateFile)
+    const guarding = new Guarding({
+      net,
+      outcomeFile: file === undefined ? undefined : outcomeFileOf(file),
+      back: () => this.#execution.back,
+      onRestored: () => this.#onRestored(),
+      onReplaced: () => this.#record(this.#status),
+      onUnguarded: error => {
+        this.#stop.abort(error)
+        this.#settle.reject(error)
+      }
+    })
     try {
-      await guard.arm(this.#back)
-      if (this.#within > 0) await guard.setDeadline(this.#within)
+      await assertSameLinks(
+        net,
+        links.filter(({ index }) => !made.includes(index))
+      )
+      if (file !== undefined) assertNotInUse(file)
+      this.#host = await identify(net)
+      await guarding.start(within)
+      this.#stateFile = file
+      this.#guarding = guarding
+      this.#note('applying')
+      if (file !== undefined) removeOutcome(file)
+      return guarding
     } catch (error) {
-      this.#guard = undefined
-      await guard.dismiss()
+      await guarding.dismiss()
+      this.#status = 'planned'
       throw error
     }
-  }
-
-  async #setDeadline(): Promise<void> {
-    await this.#guarding
-    if (this.#within > 0) await this.#guard?.setDeadline(this.#within)
-  }
-
-  /** Somebody killed the guard: another one takes its place, and the deadline begins anew. */
-  #onLost(guard: Guard): void {
-    if (this.#guard !== guard) return
-    this.#guard = undefined
-    this.#guarding = this.#beGuarded().catch(error => {
-      this.#stop.abort(error)
-      this.#end.reject(error)
-    })
-  }
-
-  get #back(): readonly Operation[] {
-    return this.#parts.steps.toReversed().flatMap(step => [...(this.#also.get(step) ?? []), ...step.back])
   }
 
   #assertApplicable(despite: readonly string[]): void {
@@ -236,60 +204,19 @@ export class Plan {
     })
   }
 
-  #signalOf({ signal }: ApplyOptions): AbortSignal {
-    return signal ? AbortSignal.any([signal, this.#stop.signal]) : this.#stop.signal
-  }
-
-  async #run(options: ApplyOptions): Promise<void> {
-    const { steps, net } = this.#parts
-    const signal = this.#signalOf(options)
-    const warn = (code: string, message: string) => this.warnings.push({ code, message })
-    for (const [number, step] of steps.entries()) {
-      signal.throwIfAborted()
-      options.onProgress?.({ step: step.name, state: 'started', number, total: steps.length })
-      const context: StepContext = { net, signal, warn, undoAlso: (...more) => this.#undoAlso(step, more) }
-      await step.apply(context)
-      options.onProgress?.({ step: step.name, state: 'done', number, total: steps.length })
-    }
-    signal.throwIfAborted()
-  }
-
-  async #undoAlso(step: Step, operations: readonly Operation[]): Promise<void> {
-    const before = this.#also.get(step) ?? []
-    this.#also.set(step, [...operations, ...before])
+  async #confirm(): Promise<void> {
+    if (this.#status === 'confirmed') return
+    if (this.#late) throw tooLate()
+    if (this.#status !== 'applied' || this.#restoring) throw closedError('a plan that is not applied')
     try {
-      await this.#guarding
-      await this.#guard?.arm(this.#back)
+      await this.#guarding?.confirm()
     } catch (error) {
-      this.#also.set(step, before)
-      throw error
+      // The guard answers in order: that it restored has been told before.
+      throw this.#late ? tooLate() : error
     }
-    await this.#note('applying')
+    this.#end('confirmed')
   }
 
-  async #verify(): Promise<void> {
-    for (let attempt = 1; ; attempt++) {
-      const wrong = await this.#parts.verify()
-      if (wrong.length === 0) return
-      this.#stop.signal.throwIfAborted()
-      if (attempt === VERIFICATIONS) {
-        throw new LinkwrightError(`the kernel does not have it as planned: ${wrong.join('; ')}`, {
-          code: 'ERR_NOT_APPLIED'
-        })
-      }
-      await setTimeout(VERIFY_PAUSE)
-    }
-  }
-
-  async #giveUp(error: unknown): Promise<never> {
-    await this.#restore(error)
-    await this.#note('undone')
-    this.#settle('undone')
-    // What failed then failed because the way back had been taken.
-    throw this.#restored ? this.#tooLate(error) : error
-  }
-
-  /** Once more also where the guard did by itself: a step may have ended after that. */
   #restore(cause: unknown): Promise<void> {
     this.#restoring ??= this.#restoreNow(cause).finally(() => {
       this.#restoring = undefined
@@ -297,63 +224,65 @@ export class Plan {
     return this.#restoring
   }
 
+  /** Once more also where the guard did by itself: a step may have ended after that. */
   async #restoreNow(cause: unknown): Promise<void> {
-    await this.#guarding
-    const guard = this.#guard
-    this.#guard = undefined
-    if (!guard) return await undoNow(this.#parts.net, this.#back)
     try {
-      assertRestored(await guard.restore(), this.#back, cause)
+      await this.#guarding?.restore(cause)
     } catch (error) {
-      if ((error as LinkwrightError).code !== 'ERR_GUARD_LOST') {
-        await this.#note('failed')
-        throw error
-      }
-      await undoNow(this.#parts.net, this.#back)
-    } finally {
-      await guard.dismiss()
+      this.#record('failed')
+      this.#settle.reject(error)
+      throw error
     }
+    this.#end('undone')
   }
 
   /** The guard did it by itself: at the deadline. */
-  #onRestored(restoration: Restoration): void {
-    this.#restored = restoration
-    this.#stop.abort(this.#tooLate())
+  #onRestored(): void {
+    this.#late = true
+    this.#stop.abort(tooLate())
     // While it is applied, that gives up and asks for the way back once more.
-    if (this.#status !== 'applied') return
-    void this.#restore(undefined)
-      .then(() => this.#note('undone'))
-      .then(() => this.#settle('undone'))
-      .catch(error => this.#end.reject(error))
+    if (this.#status === 'applied') void this.#restore(undefined).catch(() => {})
   }
 
-  #tooLate(cause?: unknown): LinkwrightError {
-    return new LinkwrightError('it was not confirmed in time, and the previous state was restored', {
-      code: 'ERR_RESTORED',
-      cause
+  #end(how: 'confirmed' | 'undone'): void {
+    this.#record(how)
+    this.#settle.resolve(how)
+  }
+
+  /** What has become of it by now, whether or not a full disk takes it: what is there already is enough to undo it. */
+  #record(status: PlanStatus): void {
+    try {
+      this.#note(status)
+    } catch (error) {
+      const message = `the state file could not be told that the plan is ${status}: ${(error as Error).message}`
+      this.warnings.push({ code: 'state-file', message, about: this.#stateFile })
+    }
+  }
+
+  #note(status: PlanStatus): void {
+    this.#status = status
+    if (this.#stateFile === undefined || this.#host === undefined) return
+    const { links, made } = this.#parts
+    writeState(this.#stateFile, {
+      version: 1,
+      status,
+      host: this.#host,
+      keepers: [process.pid, this.#guarding?.pid].flatMap(pid => (pid === undefined ? [] : (processOf(pid) ?? []))),
+      links,
+      made,
+      commands: this.#commands,
+      back: this.#execution.wholeBack.map(saveOperation)
     })
   }
 
-  #settle(how: 'confirmed' | 'undone'): void {
-    this.#status = how
-    this.#end.resolve(how)
+  get #commands(): string[] {
+    return this.#parts.steps.flatMap(({ commands }) => commands)
   }
+}
 
-  async #note(status: PlanStatus): Promise<void> {
-    this.#status = status
-    if (this.#stateFile !== undefined) writeState(this.#stateFile, await this.#save(status))
-  }
-
-  async #save(status: PlanStatus): Promise<SavedState> {
-    const { net, links, made, steps } = this.#parts
-    return {
-      version: 1,
-      status,
-      host: await identify(net),
-      links,
-      made,
-      commands: steps.flatMap(({ commands }) => commands),
-      back: this.#back.map(saveOperation)
-    }
-  }
+function tooLate(cause?: unknown): LinkwrightError {
+  return new LinkwrightError('it was not confirmed in time, and the previous state was restored', {
+    code: 'ERR_RESTORED',
+    cause
+  })
 }

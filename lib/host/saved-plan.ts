@@ -1,11 +1,10 @@
 /** A plan that another process applied. */
-
-import { rmSync } from 'node:fs'
 import type { Netlink } from '../link/netlink.js'
 import type { Restoration } from './guard.js'
-import { assertSameHost, identify, stale } from './host-identity.js'
-import { outcomeFileOf, type PlanStatus, readState, type SavedState, writeState } from './state-file.js'
-import { assertUnused, undoNow } from './undoing.js'
+import { assertSameHost, identify } from './host-identity.js'
+import type { PlanStatus, SavedState } from './saved-state.js'
+import { assertNotKept, readState, removeOutcome, writeState } from './state-file.js'
+import { assertSameLinks, assertUnused, undoNow } from './undoing.js'
 import { restoreOperation } from './way-back.js'
 
 export class SavedPlan {
@@ -45,16 +44,17 @@ export class SavedPlan {
   /**
    * Puts back what was before; nothing if that was done.
    *
-   * @throws LinkwrightError `ERR_STALE_STATE` (a link is gone, or another's name), `EBUSY`, `ERR_NOT_UNDONE`
+   * @throws LinkwrightError `ERR_STALE_STATE` (a link is gone, or another's name), `EBUSY` (a process applies the plan, or
+   * waits for its confirmation; or others use a link that the plan made), `ERR_NOT_UNDONE`
    */
   async undo(): Promise<void> {
+    // Others may have confirmed or undone it meanwhile.
+    this.#state = readState(this.#path).state
     if (this.status === 'undone') return
-    const { links, made, back } = this.#state
-    for (const { index, name } of links) {
-      const link = await this.#net.links.get(index).catch(() => undefined)
-      if (!link) throw stale(`${name} (index ${index}) is gone`)
-      if (link.name !== name) throw stale(`index ${index} is ${link.name} now, and was ${name}`)
-    }
+    const { links, made, back, host } = this.#state
+    assertSameHost(host, await identify(this.#net))
+    assertNotKept(this.#state, this.#path)
+    await assertSameLinks(this.#net, links)
     await assertUnused(
       this.#net,
       made,
@@ -63,6 +63,6 @@ export class SavedPlan {
     await undoNow(this.#net, back.map(restoreOperation))
     this.#state = { ...this.#state, status: 'undone' }
     writeState(this.#path, this.#state)
-    rmSync(outcomeFileOf(this.#path), { force: true })
+    removeOutcome(this.#path)
   }
 }

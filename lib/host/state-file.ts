@@ -13,28 +13,15 @@ import {
 import { dirname } from 'node:path'
 import { LinkwrightError, nativeError } from '../errors.js'
 import { type Restoration, readOutcome } from './guard.js'
-import type { HostIdentity } from './host-identity.js'
-import type { SavedOperation } from './way-back.js'
-
-/**
- * `applying` and `applied` await confirmation; where the process died meanwhile, the guard has restored and the state is
- * `undone`, unless the guard was killed as well.
- */
-export type PlanStatus = 'planned' | 'applying' | 'applied' | 'confirmed' | 'undone' | 'failed'
-
-export interface SavedState {
-  readonly version: 1
-  readonly status: PlanStatus
-  readonly host: HostIdentity
-  /** Links that have to be there, as they were called. */
-  readonly links: readonly { readonly index: number; readonly name: string }[]
-  /** A link that the plan made: nothing else may have come to depend on it. */
-  readonly made: readonly number[]
-  readonly commands: readonly string[]
-  readonly back: readonly SavedOperation[]
-}
+import { isRunning } from './process-identity.js'
+import { isOpen, parseState, type SavedState } from './saved-state.js'
 
 export const outcomeFileOf = (path: string): string => `${path}.outcome`
+
+/** What the guard said of a plan that the file was of before. */
+export function removeOutcome(path: string): void {
+  rmSync(outcomeFileOf(path), { force: true })
+}
 
 /** Replaces the file as a whole, readable for its owner only. */
 export function writeState(path: string, state: SavedState): void {
@@ -70,15 +57,42 @@ export function readState(path: string): { state: SavedState; restoration: Resto
   } catch (error) {
     throw nativeError(error, { link: path })
   }
-  const state = parsed(text, path)
+  const state = parseState(text, path)
   // What was written after the guard had ended.
-  if (state.status !== 'applying' && state.status !== 'applied') return { state, restoration: undefined }
+  if (!isOpen(state)) return { state, restoration: undefined }
   const outcome = outcomeIn(outcomeFileOf(path))
   if (outcome?.outcome === 'restored') {
     const status = outcome.restoration.failures.length > 0 ? 'failed' : 'undone'
     return { state: { ...state, status }, restoration: outcome.restoration }
   }
   return { state: outcome ? { ...state, status: 'confirmed' } : state, restoration: undefined }
+}
+
+/**
+ * Somebody who still looks after the plan, and would undo it or confirm it, must not be anticipated.
+ *
+ * @throws LinkwrightError `EBUSY` with the process
+ */
+export function assertNotKept(state: SavedState, path: string): void {
+  const keeper = isOpen(state) ? state.keepers.find(isRunning) : undefined
+  if (!keeper) return
+  throw new LinkwrightError(`EBUSY: process ${keeper.pid} is at the plan of ${path}`, {
+    code: 'EBUSY',
+    link: path,
+    diagnosis: 'it confirms the plan, or it is undone when the process ends'
+  })
+}
+
+/** Before a file is replaced. @throws LinkwrightError `EBUSY`, see {@link assertNotKept} */
+export function assertNotInUse(path: string): void {
+  let found: SavedState
+  try {
+    found = readState(path).state
+  } catch {
+    // None, or nobody's who could have been told to keep it.
+    return
+  }
+  assertNotKept(found, path)
 }
 
 /** What it says is carried out: nobody but this user (or root) may have written it. */
@@ -96,16 +110,6 @@ function readOwn(path: string): string {
     link: path,
     diagnosis: 'others could say what is undone'
   })
-}
-
-function parsed(text: string, path: string): SavedState {
-  try {
-    const state = JSON.parse(text) as SavedState
-    if (state.version === 1 && Array.isArray(state.back) && state.host) return state
-  } catch {
-    // Told below.
-  }
-  throw new LinkwrightError(`${path} is no state file of a plan`, { code: 'ERR_STALE_STATE', path })
 }
 
 function outcomeIn(path: string): ReturnType<typeof readOutcome> {

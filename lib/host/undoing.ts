@@ -2,6 +2,8 @@
 import { errnoName, LinkwrightError } from '../errors.js'
 import type { Netlink } from '../link/netlink.js'
 import { Guard, type Restoration } from './guard.js'
+import { stale } from './host-identity.js'
+import type { SavedState } from './saved-state.js'
 import type { Operation } from './way-back.js'
 
 /** By a guard that was started for nothing else. */
@@ -25,6 +27,18 @@ export function assertRestored({ failures }: Restoration, back: readonly Operati
     errno: failures[0]?.errno,
     cause
   })
+}
+
+/** What is sent by index or by name has to be for the same link. @throws LinkwrightError `ERR_STALE_STATE` */
+export async function assertSameLinks(net: Netlink, links: SavedState['links']): Promise<void> {
+  if (links.length === 0) return
+  const names = new Map((await net.links.list()).map(({ index, name }) => [index, name]))
+  for (const { index, name, mayGo = false } of links) {
+    const now = names.get(index)
+    if (now === undefined && mayGo) continue
+    if (now === undefined) throw stale(`${name} (index ${index}) is gone`)
+    if (now !== name) throw stale(`index ${index} is ${now} now, and was ${name}`)
+  }
 }
 
 /** A link that was made may have got ports and upper links that are not ours to cut off. */

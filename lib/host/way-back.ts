@@ -2,8 +2,8 @@
  * The way back from a change, as plain data: computed before anything is changed, kept by the guard and in state files,
  * and the same from wherever the change stopped. Each operation may be carried out when it is so already.
  */
-import { readFileSync } from 'node:fs'
 import { LinkwrightError } from '../errors.js'
+import { type ProcessIdentity, processOf } from './process-identity.js'
 
 interface Common {
   /** As a command, for people and errors. */
@@ -32,11 +32,8 @@ export interface WriteOperation extends Common {
 }
 
 /** Signals a process; nothing is done to another one that has the number by then. See {@link signalOperation}. */
-export interface SignalOperation extends Common {
+export interface SignalOperation extends Common, ProcessIdentity {
   readonly op: 'signal'
-  readonly pid: number
-  /** Field 22 of `/proc/PID/stat`. */
-  readonly startTime: number
   readonly signal: number
 }
 
@@ -91,14 +88,9 @@ const BEST_EFFORT = 2
 
 /** @throws LinkwrightError `ESRCH` when there is no such process */
 export function signalOperation(pid: number, signal: number): SignalOperation {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    // The name in parentheses may have any characters; what follows it begins with field 3.
-    const startTime = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
-    return { op: 'signal', pid, startTime, signal, command: `kill -${signal} ${pid}` }
-  } catch (cause) {
-    throw new LinkwrightError(`ESRCH: there is no process ${pid}`, { code: 'ESRCH', cause })
-  }
+  const found = processOf(pid)
+  if (!found) throw new LinkwrightError(`ESRCH: there is no process ${pid}`, { code: 'ESRCH' })
+  return { op: 'signal', ...found, signal, command: `kill -${signal} ${pid}` }
 }
 
 /** As native/guard/program.cc reads it, in this machine's byte order. */

@@ -18,6 +18,8 @@ namespace {
 
 /** A kernel that does not answer is not waited for any longer. */
 constexpr time_t kPatience = 5;
+/** For a transaction in one datagram; SO_SNDBUF has netlink_sendmsg() refuse longer ones (EMSGSIZE). */
+constexpr int kSendMargin = 4096;
 /** Room for what is told of a link. */
 constexpr size_t kAnswer = 65536;
 /** Between two looks at what has to become true, in milliseconds. */
@@ -101,6 +103,25 @@ int Netlink::Prepare(int protocol) {
   return 0;
 }
 
+int Netlink::MayChange() {
+  if (may_change_) return 0;
+  if (const int error = Prepare(NETLINK_ROUTE)) return error;
+  // An address of no link: refused in any case, and before that for want of CAP_NET_ADMIN
+  // (rtnetlink_rcv_msg).
+  struct {
+    nlmsghdr header;
+    ifaddrmsg address;
+  } request{};
+  request.header.nlmsg_len = sizeof(request);
+  request.header.nlmsg_type = RTM_NEWADDR;
+  request.address.ifa_family = AF_INET;
+  std::vector<uint8_t> message(sizeof(request));
+  std::memcpy(message.data(), &request, sizeof(request));
+  const int error = RunEach(sockets_[NETLINK_ROUTE], message, {});
+  may_change_ = error != EPERM && error != EAGAIN;
+  return may_change_ ? 0 : error;
+}
+
 int Netlink::Run(int protocol, bool atomic, std::vector<uint8_t>& messages, const std::vector<int>& settled) {
   if (const int error = Prepare(protocol)) return error;
   const Fd& socket = sockets_[protocol];
@@ -134,6 +155,9 @@ int Netlink::RunTogether(const Fd& socket, std::vector<uint8_t>& messages, const
     if ((header.nlmsg_flags & NLM_F_ACK) != 0) ++answers;
     at += NLMSG_ALIGN(header.nlmsg_len);
   }
+  const int room = static_cast<int>(messages.size()) + kSendMargin;
+  if (::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) != 0)
+    (void)::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
   if (const int error = Send(socket, messages.data(), messages.size())) return error;
   return Await(socket, answers, settled);
 }

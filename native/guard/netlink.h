@@ -15,6 +15,10 @@ class Netlink {
   /** Opens the socket of a protocol now, not when everything is on fire: 0 or an errno. */
   int Prepare(int protocol);
 
+  /** Whether the kernel would take changes of links, addresses and routes from here: 0, EPERM or another
+   * errno. */
+  int MayChange();
+
   /**
    * Sends whole messages and waits for what the kernel says to them: 0 or the first errno that is not among
    * the settled. Each is sent by itself, and one that fails does not keep the others; atomic ones go in one
@@ -37,6 +41,7 @@ class Netlink {
   int CountLocal(const Fd& socket, int index);
   int Await(const Fd& socket, size_t answers, const std::vector<int>& settled);
 
+  bool may_change_ = false;
   std::map<int, Fd> sockets_;
   uint32_t sequence_ = 1;
 };

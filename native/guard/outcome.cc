@@ -26,8 +26,11 @@ void SaveOutcome(const std::string& path, const std::string& line) {
   (void)::unlink(draft.c_str());
   const Fd file(::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return;
-  if (::write(file.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) return;
-  if (::fsync(file.get()) != 0 || ::rename(draft.c_str(), path.c_str()) != 0) return;
+  if (::write(file.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size()) ||
+      ::fsync(file.get()) != 0 || ::rename(draft.c_str(), path.c_str()) != 0) {
+    (void)::unlink(draft.c_str());
+    return;
+  }
   const Fd folder(::open(path.substr(0, path.rfind('/') + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder) (void)::fsync(folder.get());
 }

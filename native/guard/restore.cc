@@ -62,6 +62,7 @@ int Run(Netlink& netlink, Operation& operation) {
 }  // namespace
 
 int Prepare(Netlink& netlink, const Program& program) {
+  if (const int error = netlink.MayChange()) return error;
   for (const Operation& operation : program) {
     if (operation.kind != Operation::Kind::kNetlink) continue;
     const int error = netlink.Prepare(operation.number);

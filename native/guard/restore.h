@@ -14,7 +14,7 @@ struct Setback {
   int error = 0;
 };
 
-/** Opens what restoring takes beforehand: 0 or an errno. */
+/** Opens what restoring takes beforehand, and asks whether it may: 0 or an errno. */
 int Prepare(Netlink& netlink, const Program& program);
 
 /** Carries out a whole program; again a few times if something fails. */

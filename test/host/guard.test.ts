@@ -17,34 +17,15 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished } from 'vitest'
-import { Plan } from '../../lib/host/plan.js'
 import { SavedPlan } from '../../lib/host/saved-plan.js'
 import { planTakeover } from '../../lib/host/takeover/takeover.js'
 import { type Operation, signalOperation } from '../../lib/host/way-back.js'
-import type { Netlink } from '../../lib/index.js'
 import { type Namespace, test } from '../support/namespace.js'
 import { tempFolder } from '../tap/support/needs.js'
+import { failingPlan, guards, guardsGone } from './support/plans.js'
 import { connectAtOnce, stateOf } from './support/scene.js'
 
 const PROGRAM = fileURLToPath(new URL('programs/takeover.mjs', import.meta.url))
-
-/** Processes of the guard; those that nobody waits for any more are gone. */
-function guards(): string[] {
-  return readdirSync('/proc').filter(pid => {
-    try {
-      return /^\d+ \(linkwright-guar\) [^ZX]/.test(/^\d+$/.test(pid) ? readFileSync(`/proc/${pid}/stat`, 'utf8') : '')
-    } catch {
-      return false
-    }
-  })
-}
-
-async function guardsGone(): Promise<void> {
-  for (let waited = 0; guards().length > 0; waited += 20) {
-    if (waited > 10_000) throw new Error('a guard does not end')
-    await setTimeout(20)
-  }
-}
 
 async function run(
   ns: Namespace,
@@ -60,7 +41,7 @@ async function run(
     said += text
   })
   const [, signal] = await once(child, 'close')
-  await guardsGone()
+  await guardsGone(ns)
   return { signal, said: said.trim() }
 }
 
@@ -109,9 +90,9 @@ describe('confirming', () => {
     const file = join(tempFolder(), 'state')
     const plan = await planTakeover(ns.net, { nic: 'eth0', bridge: 'br0' })
     await plan.apply({ confirmWithin: '60s', stateFile: file })
-    expect(guards()).toHaveLength(1)
+    expect(guards(ns)).toHaveLength(1)
     await plan.confirm()
-    expect(guards()).toEqual([])
+    expect(guards(ns)).toEqual([])
     expect(statSync(file).mode & 0o777).toBe(0o600)
     expect(ns.tools.link('eth0').master).toBe('br0')
     const again = await planTakeover(ns.net, { nic: 'eth0', bridge: 'br0' })
@@ -131,7 +112,7 @@ describe('confirming', () => {
     await plan.apply({ confirmWithin: '1500ms' })
     expect(await plan.settled).toBe('undone')
     await expect(plan.confirm()).rejects.toMatchObject({ code: 'ERR_RESTORED' })
-    await guardsGone()
+    await guardsGone(ns)
     expect(stateOf(ns)).toBe(before)
   })
 
@@ -140,7 +121,7 @@ describe('confirming', () => {
     let asked = 0
     const plan = await planTakeover(ns.net, { nic: 'eth0', bridge: 'br0' })
     await plan.apply({ probe: () => ++asked === 3 })
-    expect([asked, plan.status, guards()]).toEqual([3, 'confirmed', []])
+    expect([asked, plan.status, guards(ns)]).toEqual([3, 'confirmed', []])
   })
 
   test('a probe that fails undoes', async ({ ns, other }) => {
@@ -152,7 +133,7 @@ describe('confirming', () => {
     }
     const failed = plan.apply({ probe, confirmWithin: '2s' })
     await expect(failed).rejects.toThrow(/probe|not confirmed in time/)
-    expect([plan.status, guards()]).toEqual(['undone', []])
+    expect([plan.status, guards(ns)]).toEqual(['undone', []])
     expect(stateOf(ns)).toBe(before)
   })
 })
@@ -167,7 +148,7 @@ test('an abort on the way undoes, at any step', { timeout: 120_000 }, async ({ n
     const onProgress = ({ number }: { number: number }) => number === at && controller.abort(new Error('enough'))
     await expect(plan.apply({ signal: controller.signal, onProgress }), name).rejects.toThrow('enough')
     expect(stateOf(ns), name).toBe(before)
-    expect(guards()).toEqual([])
+    expect(guards(ns)).toEqual([])
   }
 })
 
@@ -197,11 +178,11 @@ describe('the guard is killed', () => {
     const before = stateOf(ns)
     const plan = await planTakeover(ns.net, { nic: 'eth0', bridge: 'br0' })
     await plan.apply({ confirmWithin: '2s' })
-    const [first] = guards()
+    const [first] = guards(ns)
     process.kill(Number(first), 'SIGKILL')
-    while (guards().length !== 1 || guards()[0] === first) await setTimeout(10)
+    while (guards(ns).length !== 1 || guards(ns)[0] === first) await setTimeout(10)
     expect(await plan.settled).toBe('undone')
-    await guardsGone()
+    await guardsGone(ns)
     expect(stateOf(ns)).toBe(before)
   })
 
@@ -212,13 +193,13 @@ describe('the guard is killed', () => {
     for (const [at, { name }] of steps.entries()) {
       const plan = await planTakeover(ns.net, { nic: 'eth0', bridge: 'br0' })
       const onProgress = ({ number, state }: { number: number; state: string }) => {
-        if (number === at && state === 'started') for (const pid of guards()) process.kill(Number(pid), 'SIGKILL')
+        if (number === at && state === 'started') for (const pid of guards(ns)) process.kill(Number(pid), 'SIGKILL')
       }
       await plan.apply({ onProgress, confirmWithin: '30s', probe: () => true }).catch(() => {})
       expect(['confirmed', 'undone'], name).toContain(plan.status)
       await plan.undo()
       expect(stateOf(ns), name).toBe(before)
-      await guardsGone()
+      await guardsGone(ns)
     }
   })
 })
@@ -267,43 +248,20 @@ describe('a state file', () => {
 })
 
 describe('a way back', () => {
-  /** Two steps, of which the second fails after it has said what else is to be undone. */
-  const planOf = (net: Netlink, ...also: Operation[]) =>
-    new Plan({
-      net,
-      steps: [
-        { name: 'first', commands: [], back: [], apply: async () => {} },
-        {
-          name: 'second',
-          commands: [],
-          back: [],
-          async apply({ undoAlso }) {
-            for (const operation of also) await undoAlso(operation)
-            throw new Error('enough')
-          }
-        }
-      ],
-      conflicts: [],
-      warnings: [],
-      verify: async () => [],
-      links: [],
-      made: []
-    })
-
   test('grows while a step is carried out, the newest first', async ({ ns }) => {
     const folder = join(tempFolder(), 'private')
     const file = join(folder, 'file')
     mkdirSync(folder)
     writeFileSync(file, '')
     const remove = (path: string): Operation => ({ op: 'remove', path, command: `rm ${path}` })
-    await expect(planOf(ns.net, remove(folder), remove(file)).apply()).rejects.toThrow('enough')
+    await expect(failingPlan(ns.net, remove(folder), remove(file)).apply()).rejects.toThrow('enough')
     expect(existsSync(folder)).toBe(false)
   })
 
   test('leaves a directory that has files of others', async ({ ns }) => {
     const folder = tempFolder()
     writeFileSync(join(folder, 'file'), '')
-    await expect(planOf(ns.net, { op: 'remove', path: folder, command: '' }).apply()).rejects.toThrow('enough')
+    await expect(failingPlan(ns.net, { op: 'remove', path: folder, command: '' }).apply()).rejects.toThrow('enough')
     expect(existsSync(join(folder, 'file'))).toBe(true)
   })
 
@@ -323,7 +281,7 @@ describe('a way back', () => {
     const gone = once(ended, 'exit')
     const program = 'stubborn'
     const stop: Operation = { op: 'stop', program, argument: '--conf-file=/a', milliseconds: 300, command: '' }
-    await expect(planOf(ns.net, stop).apply()).rejects.toThrow('enough')
+    await expect(failingPlan(ns.net, stop).apply()).rejects.toThrow('enough')
     expect(await gone).toEqual([null, 'SIGKILL'])
     expect(others.map(({ exitCode, signalCode }) => exitCode ?? signalCode)).toEqual([null, null])
   })
@@ -333,7 +291,7 @@ describe('a way back', () => {
     const [one, two] = children as [(typeof children)[0], (typeof children)[0]]
     const later = { ...signalOperation(two.pid as number, 15), startTime: 1 }
     const gone = once(one, 'exit')
-    await expect(planOf(ns.net, later, signalOperation(one.pid as number, 15)).apply()).rejects.toThrow('enough')
+    await expect(failingPlan(ns.net, later, signalOperation(one.pid as number, 15)).apply()).rejects.toThrow('enough')
     expect(await gone).toEqual([null, 'SIGTERM'])
     expect([two.exitCode, two.signalCode]).toEqual([null, null])
     two.kill('SIGKILL')

@@ -10,14 +10,24 @@ const FOREVER = 0xffffffff
 /** They and a bridge want the same hook of a device. */
 export const RX_HANDLERS = new Set(['macvlan', 'macvtap', 'ipvlan', 'ipvtap'])
 
+/** They look for a route over the link that they are bound to. */
+const TUNNELS = new Set('vxlan gre gretap erspan ip6gre ip6gretap ip6erspan ipip sit ip6tnl vti vti6'.split(' '))
+
 /** Of the NIC, whatever takes it over. */
-export function conflictsOf({ nic, links }: Situation, into: 'bridge' | 'macvlan', ownNetns: boolean): Finding[] {
+export function conflictsOf(
+  { nic, links, addresses }: Situation,
+  into: 'bridge' | 'macvlan',
+  ownNetns: boolean
+): Finding[] {
   const { name = '' } = nic
   const found: Finding[] = []
   const add = (code: string, message: string) => found.push({ code, message, about: name })
   if (nic.type !== ARPHRD_ETHER || nic.flags.loopback) add('not-ethernet', `${name} is no Ethernet device`)
   if (!nic.up) add('nic-down', `${name} is down: its routes are gone already`)
   if (nic.master) add('already-a-port', `${name} is a port of ${nameIn(links, nic.master)}`)
+  for (const address of addresses.filter(({ flags }) => flags?.dadfailed)) {
+    add('duplicate-address', `another host has ${address}, and it is not in use: remove it from ${name}`)
+  }
   if (nic.kind === 'bridge' && into === 'bridge') add('is-a-bridge', `${name} is a bridge itself`)
   if (into === 'bridge') {
     for (const child of childrenOf(nic, links).filter(({ kind = '' }) => RX_HANDLERS.has(kind))) {
@@ -64,6 +74,11 @@ export function warningsOf(situation: Situation): Finding[] {
     const message = `${child.name} stays on ${name}: frames of its VLAN do not reach the bridge`
     found.push({ code: 'vlan-upper', message, about: child.name })
   }
+  const isBound = ({ link, data }: Link) => link === nic.index || (data as { dev?: number })?.dev === nic.index
+  for (const child of links.filter(link => TUNNELS.has(link.kind ?? '') && isBound(link))) {
+    const message = `${child.name} (${child.kind}) sends by ${name} only, which has no routes then: set its link anew`
+    found.push({ code: 'bound-tunnel', message, about: child.name })
+  }
   for (const address of addresses) {
     const valid = address.cacheinfo?.valid ?? FOREVER
     if (valid === FOREVER) continue
@@ -79,10 +94,6 @@ export function warningsOf(situation: Situation): Finding[] {
     const about = route.destination
     if (isEncapsulated(route)) {
       found.push({ code: 'encapsulation', message: `the encapsulation of ${about} is moved as it is`, about })
-    }
-    if (route.nhId) {
-      const message = `${about} goes by nexthop ${route.nhId}, which stays on ${name}: move it with ip nexthop`
-      found.push({ code: 'nexthop-object', message, about })
     }
   }
   return found

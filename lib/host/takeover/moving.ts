@@ -8,6 +8,7 @@ import { adding, finishing, inAddingOrder, removing, type Target } from './addre
 import type { ReversePath } from './interface-sysctls.js'
 import { awaitLocal, becomeLocal } from './local-routes.js'
 import { addingNeighbour, removingNeighbour, seedingNeighbour } from './neighbours.js'
+import { movingNexthop } from './nexthops.js'
 import { disconnecting, rerouting, reroutingBack } from './routes.js'
 import { addingRule, removingRule } from './rules.js'
 import type { Situation } from './situation.js'
@@ -91,6 +92,7 @@ export function strictReversePath({ loose, final }: ReversePath): Step {
 }
 
 export function routing({ situation, nic, target, kept }: Move): Step[] {
+  const { nexthops } = situation
   // A route by a nexthop object goes where that goes.
   const routes = situation.routes.filter(({ nhId }) => !nhId)
   const first = (route: (typeof routes)[number]) => situation.first.has(route)
@@ -98,8 +100,12 @@ export function routing({ situation, nic, target, kept }: Move): Step[] {
   const leftBehind = situation.connected.filter(route => !kept.has(textOfRoute(route)))
   return requests(
     'routes',
-    ordered.flatMap(route => rerouting(route, first(route), nic, target)),
     [
+      ...nexthops.map(nexthop => movingNexthop(nexthop, target)),
+      ...ordered.flatMap(route => rerouting(route, first(route), nic, target))
+    ],
+    [
+      ...wayBackOf(nexthops.map(nexthop => movingNexthop(nexthop, nic))),
       ...wayBackOf(ordered.flatMap(route => reroutingBack(route, first(route), nic, target))),
       // The kernel takes the oldest: nothing must go by the target when the NIC leaves it.
       ...wayBackOf(leftBehind.map(route => disconnecting(route, nic, target)))
@@ -130,6 +136,12 @@ export function leavingNic(move: Move): Step[] {
   const ordered = inAddingOrder(addresses)
   const flagged = (list: readonly Address[]) => list.flatMap(address => finishing(address, nic.name, nic))
   return [
+    // Before the addresses: with the last of IPv4 the kernel forgets them all (fib_disable_ip), so they come back after.
+    ...requests(
+      'neighbours of the NIC',
+      neighbours.map(each => removingNeighbour(each, nic)),
+      wayBackOf(neighbours.map(each => addingNeighbour(each, nic)))
+    ),
     ...requests(
       'addresses of the NIC',
       ordered.toReversed().map(address => removing(address, nic)),
@@ -139,11 +151,6 @@ export function leavingNic(move: Move): Step[] {
         ...awaitLocal(nic, [...addresses, ...situation.linkLocal]),
         ...knowing(move)
       ]
-    ),
-    ...requests(
-      'neighbours of the NIC',
-      neighbours.map(each => removingNeighbour(each, nic)),
-      wayBackOf(neighbours.map(each => addingNeighbour(each, nic)))
     ),
     ...requests(
       'rules of the NIC',

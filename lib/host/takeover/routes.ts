@@ -139,8 +139,11 @@ function redirected(attribute: Attribute, from: number, to: number): Attribute {
 
 /** Whether a route is the one that another became. */
 export function isRerouted(route: Route, wanted: Route, from: number, to: number): boolean {
-  return fingerprint(told(route, from, from)) === fingerprint(told(wanted, from, to))
+  return printOf(route, from) === fingerprint(told(wanted, from, to))
 }
+
+/** A route over a link, as a text for comparisons. */
+export const printOf = (route: Route, link: number): string => fingerprint(told(route, link, link))
 
 /** Without what passes by itself. */
 function fingerprint({ header, attributes }: Told): string {

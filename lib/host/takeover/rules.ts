@@ -61,12 +61,17 @@ export function removingRule(rule: Rule, from: string, to: string): Change {
 
 /** Whether a rule is the one that another becomes. */
 export function isRule(rule: Rule, wanted: Rule, from: string, to: string): boolean {
-  const print = ({ header, attributes }: Told) =>
-    [header, ...attributes.map(({ type, payload }) => Buffer.concat([u32(type), payload]))]
-      .map(bytes => Buffer.from(bytes).toString('hex'))
-      .sort()
-      .join(' ')
-  return print(told(rule, to, to)) === print(told(wanted, from, to))
+  return printOfRule(rule, to) === print(told(wanted, from, to))
+}
+
+/** A rule that names a link, as a text for comparisons. */
+export const printOfRule = (rule: Rule, name: string): string => print(told(rule, name, name))
+
+function print({ header, attributes }: Told): string {
+  return [header, ...attributes.map(({ type, payload }) => Buffer.concat([u32(type), payload]))]
+    .map(bytes => Buffer.from(bytes).toString('hex'))
+    .sort()
+    .join(' ')
 }
 
 function told({ header, attributes }: Rule, from: string, to: string): Told {

@@ -6,6 +6,7 @@ import type { Netlink } from '../../link/netlink.js'
 import type { Route } from '../../link/routes.js'
 import { isLinkLocal } from './addresses.js'
 import { isKnown, isStatic } from './neighbours.js'
+import { type Nexthop, nexthopsOver } from './nexthops.js'
 import { comesWithAddress, firstOnes } from './routes.js'
 import { type Rule, rulesNaming } from './rules.js'
 
@@ -28,18 +29,20 @@ export interface Situation {
   /** Those that the kernel found by itself. */
   readonly known: readonly Neighbour[]
   readonly rules: readonly Rule[]
+  readonly nexthops: readonly Nexthop[]
 }
 
 export async function look(net: Netlink, ref: LinkRef): Promise<Situation> {
   const nic = await net.links.get(ref)
   const { index, name = '' } = nic
-  const [links, all, routes, neighbours, proxies, rules] = await Promise.all([
+  const [links, all, routes, neighbours, proxies, rules, nexthops] = await Promise.all([
     net.links.list(),
     net.addresses.list({ link: index }),
     net.routes.list({ table: 0 }),
     net.neighbours.list({ link: index }),
     net.neighbours.list({ link: index, proxy: true }),
-    rulesNaming(net, name)
+    rulesNaming(net, name),
+    nexthopsOver(net, index)
   ])
   const isTemporary = ({ family, flags }: Address) => family === 'inet6' && Boolean(flags?.secondary)
   const lasting = all.filter(address => !isTemporary(address))
@@ -55,6 +58,7 @@ export async function look(net: Netlink, ref: LinkRef): Promise<Situation> {
     first: firstOnes(routes.filter(route => !(uses(route) && comesWithAddress(route, lasting)))),
     neighbours: [...neighbours.filter(isStatic), ...proxies],
     known: neighbours.filter(each => isKnown(each) && !isStatic(each)),
-    rules
+    rules,
+    nexthops
   }
 }

@@ -9,6 +9,7 @@ import { Plan, type PlanParts } from '../plan.js'
 import type { Step } from '../step.js'
 import type { Target } from './addresses.js'
 import { bridgeConflicts, conflictsOf, warningsOf } from './conflicts.js'
+import { firewallFindings } from './firewall-names.js'
 import { reversePath, sysctlsToCopy } from './interface-sysctls.js'
 import { managersOf } from './managers.js'
 import {
@@ -25,6 +26,7 @@ import { addressKept, addressMode, keepingAddress, newBridge, newMacvlan } from 
 import { joining } from './port.js'
 import { canRedirect } from './redirect.js'
 import { look, type Situation } from './situation.js'
+import { nothingElse, stillAsPlanned } from './unchanged.js'
 import { verifyMove } from './verification.js'
 
 export interface TakeoverOptions {
@@ -39,15 +41,15 @@ const KEYS: ReadonlySet<string> = new Set<keyof TakeoverOptions>(['nic', 'bridge
 
 /**
  * Works out how to move a NIC into a bridge, or under a host peer, with its addresses (all but temporary ones), the routes
- * of all tables with every attribute, rules that name it, static neighbours, MTU and, to a new bridge, MAC address. Each
+ * of all tables with every attribute, nexthop objects, rules that name it, static neighbours, MTU and, to a new bridge, MAC address. Each
  * address and route is there all the time, on one of the links or both, also on the way back.
  *
  * A NIC that is a port of that bridge and has nothing left to be moved gives an empty plan.
  *
  * Conflicts: `not-ethernet`, `nic-down`, `already-a-port`, `is-a-bridge`, `upper-link`, `wireless`, `not-a-bridge`,
- * `bridge-down`, `stp`, `route-collision`, `name-taken`, `dhcp-client`, `network-manager`, `systemd-networkd`. Warnings: `vlan-upper`,
- * `address-expires`, `temporary-address`, `encapsulation`, `nexthop-object`, `another-mac`, `mtu`, `vlan-filtering`, and
- * while it is applied `no-redirect`.
+ * `bridge-down`, `stp`, `route-collision`, `name-taken`, `duplicate-address`, `dhcp-client`, `network-manager`, `systemd-networkd`. Warnings: `vlan-upper`,
+ * `bound-tunnel`, `address-expires`, `temporary-address`, `encapsulation`, `firewall-rule` (of nf_tables, that names the
+ * NIC), `another-mac`, `mtu`, `vlan-filtering`, and while it is applied `no-redirect`.
  *
  * @throws LinkwrightError `ENODEV` (no such NIC), `ERR_INVALID_ARG_VALUE`
  */
@@ -86,11 +88,12 @@ async function intoBridge(
   const move: Move = { situation, nic: own, target, made: existing === undefined, kept }
   if (existing && nic.master === existing.index && isBare(situation)) return nothing(net)
   const of = existing ? bridgeConflicts(existing, situation) : { conflicts: [], warnings: [] }
-  const path = await reversePath(net, existing ? name : own.name, name)
+  const path = await reversePath(net, existing ? target.name : own.name, target.name)
   const sysctls = existing ? [] : await sysctlsToCopy(net, own.name, name)
   const address = existing ? addressKept(existing, nic) : (nic.address ?? '')
   const keeper = { port: freeIndex(links), peer: freeIndex(links) }
   const steps: Step[] = [
+    stillAsPlanned(situation, own),
     existing ? keepingAddress(existing, address) : newBridge({ nic, target, sysctls }),
     ...gettingReady(move),
     ...(path ? [looseReversePath(path, existing !== undefined)] : []),
@@ -102,6 +105,7 @@ async function intoBridge(
       redirects: await canRedirect(net)
     }),
     ...routing(move),
+    nothingElse(situation, own),
     ...leavingNic(move),
     ...finishingTouch(move, existing ? [] : addressMode(nic, target)),
     ...(path ? [strictReversePath(path)] : [])
@@ -112,7 +116,7 @@ async function intoBridge(
     ...collisionsOf(situation, name, kept),
     ...(await managersOf(net, own))
   ]
-  return planOf(net, move, steps, conflicts, [...of.warnings, ...warningsOf(situation)], target.index)
+  return planOf(net, move, steps, conflicts, [...of.warnings, ...(await warningsFor(net, move))], target.index)
 }
 
 async function underPeer(
@@ -129,10 +133,12 @@ async function underPeer(
   // Others send to the NIC's MAC address until they ask again: for good its frames may come by either link.
   const path = await reversePath(net, own.name, own.name)
   const steps: Step[] = [
+    stillAsPlanned(situation, own),
     newMacvlan({ nic, target, sysctls: await sysctlsToCopy(net, own.name, name) }),
     ...gettingReady(move),
     ...(path ? [looseReversePath(path, true)] : []),
     ...routing(move),
+    nothingElse(situation, own),
     ...leavingNic(move),
     ...finishingTouch(move, addressMode(nic, target))
   ]
@@ -142,7 +148,11 @@ async function underPeer(
     ...taken,
     ...(await managersOf(net, own))
   ]
-  return planOf(net, move, steps, conflicts, warningsOf(situation), nic.master ?? 0)
+  return planOf(net, move, steps, conflicts, await warningsFor(net, move), nic.master ?? 0)
+}
+
+async function warningsFor(net: Netlink, { situation, target }: Move): Promise<Finding[]> {
+  return [...warningsOf(situation), ...(await firewallFindings(net, situation.nic, target))]
 }
 
 function planOf(
@@ -196,8 +206,8 @@ async function keptBy(net: Netlink, bridge: Link | undefined): Promise<Set<strin
 }
 
 /** Nothing is on the NIC any more that would be moved. */
-function isBare({ addresses, routes, rules, neighbours }: Situation): boolean {
-  return addresses.length + routes.length + rules.length + neighbours.length === 0
+function isBare({ addresses, routes, rules, neighbours, nexthops }: Situation): boolean {
+  return addresses.length + routes.length + rules.length + neighbours.length + nexthops.length === 0
 }
 
 const targetOf = ({ index, name = '' }: Link): Target => ({ index, name })
