@@ -224,6 +224,8 @@ function compared(field: Field, op: Operator, bytes: Buffer, { mask, swapped }: 
   if (swapped !== (!equality && type.hostOrder)) return undefined
   if (bytes.length < type.size) {
     if (mask || !equality) return undefined
+    // iptables compares a whole name as far as the zero behind it.
+    if (type.name === 'ifname' && bytes.at(-1) === 0) return matchOf(field, op, type.decode(bytes))
     if (type.name === 'ifname') return matchOf(field, op, operandText(type, { kind: 'start', bytes }))
     if (!type.prefixes) return undefined
     const whole = Buffer.concat([bytes, Buffer.alloc(type.size - bytes.length)])

@@ -23,7 +23,7 @@ export function parsePrefix(text: string, path: string): IpPrefix {
   const family = familyOf(address)
   const bits = addressBits(family)
   const number = length === undefined ? bits : Number(length)
-  if (length === '' || !Number.isInteger(number) || number < 0 || number > bits) {
+  if ((length !== undefined && !/^\d{1,3}$/.test(length)) || number > bits) {
     throw invalidArgument(path, `a prefix length from 0 to ${bits}`, text)
   }
   return { family, address, length: number }

@@ -31,6 +31,12 @@ export function parseSpec(text: string, name = 'spec'): NetworksSpec {
   const source = new Source(text)
   if (source.errors.length > 0) throw invalid(name, source.errors)
   const parsed = networksSchema.safeParse(source.value)
+  const { networks } = (source.value ?? {}) as { networks?: object }
+  // A name that the schema passes over, lest it becomes an object's prototype.
+  if (networks && Object.hasOwn(networks, '__proto__')) {
+    const path = 'networks.__proto__'
+    throw invalid(name, [{ ...source.at(path, 'key'), path, message: 'no network can have this name' }])
+  }
   if (!parsed.success)
     throw invalid(
       name,
@@ -53,13 +59,23 @@ interface Fault extends Place {
 
 type Issue = NonNullable<ReturnType<typeof networksSchema.safeParse>['error']>['issues'][number]
 
-function placesOf(issue: Issue, source: Source): Fault[] {
-  const path = textOf(issue.path)
+function placesOf(issue: Issue, source: Source, above: readonly PropertyKey[] = []): Fault[] {
+  const path = textOf([...above, ...issue.path])
+  if (issue.code === 'invalid_union') {
+    const inner = nearest(issue.errors)
+    if (inner.length > 0) return inner.flatMap(each => placesOf(each, source, [...above, ...issue.path]))
+  }
   if (issue.code !== 'unrecognized_keys') return [{ ...source.at(path), path, message: issue.message }]
   return issue.keys.map(key => {
     const own = path === '' ? key : `${path}.${key}`
     return { ...source.at(own, 'key'), path: own, message: 'there is no such option' }
   })
+}
+
+/** What is wrong by the one of several shapes that the value comes next to: where that is further inside. */
+function nearest(shapes: readonly (readonly Issue[])[]): readonly Issue[] {
+  const isInside = (issue: Issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'
+  return shapes.find(issues => issues.some(isInside)) ?? []
 }
 
 function textOf(path: readonly PropertyKey[]): string {

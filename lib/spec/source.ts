@@ -1,5 +1,5 @@
 /** A text of YAML, and where in it a path of the value is. JSON is YAML, too. */
-import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Pair, parseDocument } from 'yaml'
+import { type Document, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, type Pair, parseDocument } from 'yaml'
 
 /** From 1. */
 export interface Place {
@@ -10,6 +10,9 @@ export interface Place {
 /** Aliases may be resolved as often: a few lines could stand for gigabytes. */
 const ALIASES = 100
 
+/** The parser calls itself for what is inside of something: further in, there is no stack left. */
+const DEEPEST = 200
+
 export class Source {
   /** What it says; of no meaning if there are errors. */
   readonly value: unknown
@@ -18,11 +21,15 @@ export class Source {
   readonly #document: Document.Parsed
   readonly #lines = new LineCounter()
 
-  constructor(text: string) {
+  constructor(given: string) {
+    const isDeep = depthOf(given) > DEEPEST
+    const text = isDeep ? '' : given
     this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
     const { errors } = this.#document
     this.errors = errors.map(({ pos, message }) => ({ ...this.#place(pos[0]), path: '', message }))
-    if (errors.length > 0) return
+    if (isDeep)
+      this.errors = [{ line: 1, column: 1, path: '', message: `more than ${DEEPEST} levels within each other` }]
+    if (this.errors.length > 0) return
     try {
       this.value = this.#document.toJS({ maxAliasCount: ALIASES })
     } catch (error) {
@@ -53,6 +60,25 @@ export class Source {
     const { line, col } = this.#lines.linePos(offset)
     return { line: Math.max(line, 1), column: Math.max(col, 1) }
   }
+}
+
+/** At most as many levels, by brackets, indentation and dashes: found without going in. */
+function depthOf(text: string): number {
+  let deepest = 0
+  let brackets = 0
+  let dashes = 0
+  let indentation = 0
+  let begins = true
+  for (const token of new Lexer().lex(text)) {
+    if (/^[[{]$/.test(token)) brackets++
+    else if (/^[\]}]$/.test(token)) brackets--
+    else if (/^[-?]$/.test(token)) dashes++
+    else if (begins && /^ +$/.test(token)) indentation = token.length
+    begins = token.endsWith('\n')
+    if (begins) [dashes, indentation] = [0, 0]
+    deepest = Math.max(deepest, brackets + dashes + indentation)
+  }
+  return deepest
 }
 
 interface Step {

@@ -1,6 +1,6 @@
 /** Each state that keeps packets away is made, and found, and nothing else is. */
 import { describe, expect, onTestFinished, vi } from 'vitest'
-import { diagnose, Netlink, Tap } from '../../lib/index.js'
+import { diagnose, Netlink, type NetworksSpec, Tap } from '../../lib/index.js'
 import { type Nft, test } from '../firewall/support/firewall.js'
 import { has } from '../support/features.js'
 import { holdElsewhere } from '../support/holding.js'
@@ -211,6 +211,28 @@ describe('firewalls', () => {
     expect(await dropped(ns, nft, forward(''))).toEqual([])
   })
 
+  test('for routing, of guests that the host forwards for', async ({ ns, nft }) => {
+    const spec = (kind: string) => ({ networks: { br0: { kind, addresses: ['192.0.2.1/24'] } } }) as NetworksSpec
+    const plan = await ns.net.plan(spec('isolated'))
+    await plan.apply()
+    const tap = await Tap.open({ net: ns.net, name: 'vnet0', master: 'br0', up: true })
+    onTestFinished(() => tap.close())
+    const bridgeCalls = (on: number) => ns.tools.exec('sysctl', '-qw', `net.bridge.bridge-nf-call-iptables=${on}`)
+    bridgeCalls(0)
+    const restore = (...rules: string[]) =>
+      ns.tools.exec('sh', '-c', `printf '%s\\n' "$@" | iptables-nft-restore`, 'sh', '*filter', ...rules, 'COMMIT')
+    const docker = [':FORWARD DROP', '-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT']
+    restore(...docker)
+    expect(await codes(ns)).toEqual([])
+    await (await ns.net.plan(spec('nat'))).apply()
+    expect(await diagnose(ns.net, 'vnet0')).toMatchObject([
+      { code: 'firewall-drops', about: 'br0', evidence: { family: 'ip', table: 'filter', hook: 'forward' } }
+    ])
+    restore(...docker, '-A FORWARD -i br0 -j ACCEPT', '-A FORWARD -o br0 -j ACCEPT')
+    expect(await codes(ns)).toEqual([])
+    expect(nft.list()).toContain('FORWARD')
+  })
+
   test('by the way back', async ({ ns }) => {
     await guest(ns)
     ns.tools.ip('address add 192.0.2.1/24 dev br0')
@@ -233,6 +255,10 @@ describe('firewalls', () => {
     set(2)
     expect(await codes(ns, ips)).toEqual([])
     expect(await codes(ns, { ips: ['203.0.113.1'] })).toEqual(['rp-filter-drops'])
+    // Guests of a bridge that the host has no address on do not come by the host at all.
+    ns.tools.ip('address del 192.0.2.1/24 dev br0')
+    set(1)
+    expect(await codes(ns, ips)).toEqual([])
   })
 })
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { describe, expect } from 'vitest'
 import { type NetworksSpec, SavedPlan } from '../../lib/index.js'
+import { has } from '../support/features.js'
 import { tempFolder } from '../tap/support/needs.js'
 import { pings, spareNic, test } from './support/network.js'
 
@@ -96,6 +97,78 @@ describe('bridge', () => {
     expect((await scene.plan(spec)).empty).toBe(true)
     await plan.undo()
     expect(scene.state()).toBe(before)
+  })
+
+  test('that exists keeps its address, whatever ports come and go', async ({ scene }) => {
+    const { tools } = scene.host
+    spareNic(scene.host, 'nic0')
+    tools.ip('link set dev nic0 address 02:00:00:00:00:01')
+    tools.ip('link add name br7 type bridge')
+    for (const state of ['up', 'down']) tools.ip(`link set dev br7 ${state}`)
+    const { address } = tools.link('br7')
+    const plan = await scene.apply({ networks: { br7: { kind: 'bridge', ports: ['nic0'] } } })
+    expect(tools.link('br7').address).toBe(address)
+    await plan.undo()
+    expect(tools.link('br7').address).toBe(address)
+  })
+
+  test('that exists gets a spanning tree, and is as before without it', async ({ scene }) => {
+    const { tools } = scene.host
+    tools.ip('link add name br7 type bridge stp_state 0 forward_delay 0')
+    tools.ip('link set dev br7 up')
+    for (const [was, wanted] of [
+      ['stp_state 0 forward_delay 0', { stp: true }],
+      ['stp_state 0 forward_delay 0', { stp: true, forwardDelay: 4 }],
+      ['stp_state 1 forward_delay 1500', { stp: false, forwardDelay: 0 }]
+    ] as const) {
+      tools.ip(`link set dev br7 type bridge ${was}`)
+      const settings = () => {
+        const { stp_state, forward_delay } = tools.link('br7').linkinfo.info_data
+        return [stp_state, forward_delay]
+      }
+      const before = settings()
+      const spec: NetworksSpec = { networks: { br7: { kind: 'bridge', ...wanted } } }
+      const plan = await scene.apply(spec)
+      expect(settings()).not.toEqual(before)
+      expect(String(await scene.plan(spec))).toBe('')
+      await plan.undo()
+      expect(settings()).toEqual(before)
+    }
+  })
+
+  test('filters VLANs, its own and one that exists', async ({ scene, skip }) => {
+    if (!has('vlanFiltering')) skip('this kernel’s bridge does not filter VLANs')
+    const { tools } = scene.host
+    spareNic(scene.host, 'nic0')
+    tools.ip('link add name br7 type bridge')
+    // What a first port leaves (tso_max_size) is there already.
+    tools.ip('link add name foreign type veth peer name foreign1')
+    tools.ip('link set dev foreign master br7')
+    for (const state of ['up', 'down']) tools.ip(`link set dev br7 ${state}`)
+    const before = scene.state()
+    const spec: NetworksSpec = {
+      networks: {
+        br0: { kind: 'isolated', vlanFiltering: true, addresses: ['192.0.2.1/24'] },
+        br7: { kind: 'bridge', vlanFiltering: true, ports: ['nic0'] }
+      }
+    }
+    const plan = await scene.apply(spec)
+    for (const name of ['br0', 'br7']) expect(tools.link(name).linkinfo.info_data.vlan_filtering).toBe(1)
+    expect(String(await scene.plan(spec))).toBe('')
+    const guest = await scene.guest('br0', 'vnet0', ['192.0.2.10/24'])
+    expect(pings(guest, '192.0.2.1')).toBe(true)
+    expect(await scene.host.net.diagnose('vnet0')).toEqual([])
+    const without = { networks: { br0: { kind: 'isolated', addresses: ['192.0.2.1/24'] } } } as NetworksSpec
+    expect(String(await scene.plan(without))).toBe('ip link set dev br0 type bridge vlan_filtering 0')
+    tools.ip('link del dev vnet0')
+    await plan.undo()
+    expect(scene.state()).toBe(before)
+  })
+
+  test('of one’s own gives up what the spec no longer says', async ({ scene }) => {
+    const own = (more: object) => ({ networks: { br0: { kind: 'bridge', ...more } } }) as NetworksSpec
+    await scene.apply(own({ mcastSnooping: false }))
+    expect(String(await scene.plan(own({})))).toBe('ip link set dev br0 type bridge mcast_snooping 1')
   })
 
   test('takes a NIC over, with its gateway', async ({ scene }) => {
@@ -229,4 +302,23 @@ test('another process undoes it from the state file', async ({ scene }) => {
   expect(scene.state()).not.toBe(before)
   await (await SavedPlan.load(host.net, stateFile)).undo()
   expect(scene.state()).toBe(before)
+})
+
+test('a spec that says another thing with every look, or is no data, is refused', async ({ scene }) => {
+  let looks = 0
+  const fickle = {
+    kind: 'isolated',
+    get addresses() {
+      return ++looks % 2 === 0 ? ['192.0.2.0/24'] : ['192.0.2.1/24']
+    }
+  }
+  const refused = (network: object) =>
+    expect(scene.plan({ networks: { iso0: network } } as NetworksSpec)).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARG_VALUE'
+    })
+  await refused(new Proxy({ kind: 'isolated' }, {}))
+  await refused(Object.create({ kind: 'isolated' }))
+  // As often looked at as it takes to be checked, taken and checked again.
+  const plan = await scene.plan({ networks: { iso0: fickle } } as NetworksSpec).catch(error => error)
+  expect(plan.code === 'ERR_INVALID_ARG_VALUE' || String(plan).includes('192.0.2.1/24')).toBe(true)
 })

@@ -104,6 +104,24 @@ describe('nat', () => {
     expect(connectTo(a, '198.51.100.7')).toBe('ConnectionRefusedError')
   })
 
+  test('has subnets within each other, IPv6 alone, and a way out by another name of its link', async ({ scene }) => {
+    const { tools } = scene.host
+    tools.ip('link property add dev eth0 altname wan')
+    const before = scene.state()
+    const forward = { link: 'wan' }
+    for (const addresses of [
+      ['10.7.0.1/16', '10.7.8.1/24', 'fe80::1/64'],
+      ['fd00:7::1/64', 'fd00:8::1/64']
+    ]) {
+      const spec: NetworksSpec = { networks: { virbr0: { kind: 'nat', addresses, forward } } }
+      const plan = await scene.apply(spec)
+      expect(String(await scene.plan(spec))).toBe('')
+      expect(String(plan)).toMatch(/oifname "eth0"/)
+      await plan.undo()
+      expect(scene.state()).toBe(before)
+    }
+  })
+
   test('has the very rules of libvirt', async ({ scene }) => {
     const virbr0 = { kind: 'nat', addresses: ['192.168.122.1/24'], dhcp4Checksum: 'none' } as const
     await (await scene.host.net.plan({ networks: { virbr0 } })).apply()
@@ -183,6 +201,30 @@ describe('forwarding', () => {
     expect([read('ipv6/conf/eth0/accept_ra'), read('ipv6/conf/eth1/accept_ra')]).toEqual(['2', '0'])
     await plan.undo()
     expect(scene.state()).toBe(before)
+  })
+
+  test('leaves them also to a bridge that takes the NIC over, and does not miss a link that went', async ({
+    scene
+  }) => {
+    const { host } = scene
+    const set = (name: string) => host.tools.exec('sh', '-c', `echo 1 > /proc/sys/net/ipv6/conf/${name}`)
+    host.tools.ip('link add name eth1 type veth peer name eth1-peer')
+    for (const name of ['eth0/accept_ra', 'eth1/accept_ra', 'eth1/forwarding']) set(name)
+    const plan = await scene.apply({
+      networks: {
+        br0: { kind: 'bridge', ports: ['eth0'], takeover: true },
+        virbr0: { kind: 'nat', addresses: ADDRESSES, forward: { link: 'br0' } }
+      }
+    })
+    const read = (name: string) => host.tools.exec('cat', `/proc/sys/net/ipv6/conf/${name}`).trim()
+    expect([read('br0/accept_ra'), read('br0/forwarding')]).toEqual(['2', '1'])
+    host.tools.ip('link del dev eth1')
+    await plan.undo()
+    expect([plan.status, host.tools.linkNames().includes('br0'), read('all/forwarding')]).toEqual([
+      'undone',
+      false,
+      '0'
+    ])
   })
 
   test('a default route that a router advertised stays, and is renewed', async ({ scene }) => {

@@ -1,11 +1,11 @@
 /** DHCP, DNS and router advertisements of a network, from its start to its end. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect } from 'vitest'
-import { type Dnsmasq, type NatNetwork, Network, type NetworksSpec, SavedPlan } from '../../lib/index.js'
+import { type Dnsmasq, type NatNetwork, Network, type NetworksSpec, planNetworks, SavedPlan } from '../../lib/index.js'
 import { obtain, obtain6 } from '../support/dhcp-client.js'
 import { query, TYPE } from '../support/dns-client.js'
 import { eventually, whyNoDnsmasq } from '../support/dnsmasq.js'
@@ -165,6 +165,34 @@ describe('a network with DHCP and DNS', () => {
     await plan.apply()
     expect(String(await scene.plan(SPEC))).toBe('')
     expect(tools.ip('address show dev virbr0')).toContain('192.168.122.77/32')
+  })
+
+  test('leaves no draft of a file either', async ({ scene }) => {
+    const before = scene.state()
+    const plan = await scene.apply(SPEC)
+    writeFileSync(join(scene.runtimeDirectory, 'virbr0', 'reservations.new'), '')
+    await plan.undo()
+    expect(scene.state()).toBe(before)
+  })
+
+  test('has a directory of its own by default, which goes as well', async ({ scene }) => {
+    const { host } = scene
+    rmSync('/run/linkwright', { recursive: true, force: true })
+    const plan = await planNetworks(host.net, SPEC)
+    await plan.apply()
+    expect(existsSync('/run/linkwright/virbr0/dnsmasq.conf')).toBe(true)
+    await plan.undo()
+    expect(existsSync('/run/linkwright')).toBe(false)
+  })
+
+  test('in another namespace is not touched', async ({ scene, other }) => {
+    const { runtimeDirectory } = scene
+    const plan = await scene.apply(SPEC)
+    const elsewhere = await planNetworks(other.net, SPEC, { runtimeDirectory })
+    expect(elsewhere.conflicts.map(({ code }) => code)).toEqual(['dnsmasq-elsewhere'])
+    await expect(elsewhere.apply()).rejects.toMatchObject({ code: 'ERR_CONFLICT' })
+    expect(processesIn(scene.host.name)).toEqual(['dnsmasq'])
+    await plan.undo()
   })
 
   test('what fails afterwards ends it', async ({ scene }) => {

@@ -1,6 +1,6 @@
 /** The spec files of the guide: loaded, applied, used, undone. */
 import { fileURLToPath } from 'node:url'
-import { describe, expect } from 'vitest'
+import { describe, expect, vi } from 'vitest'
 import { type DirectNetwork, Network } from '../../lib/index.js'
 import { loadSpec } from '../../lib/spec/index.js'
 import { obtain } from '../support/dhcp-client.js'
@@ -47,6 +47,11 @@ describe('with a bridge', () => {
         await using network = await open(scene, file, name)
         await using tap = await network.openTap({ vnetHeader: false })
         using guest = new GuestStack(tap, '52:54:00:00:00:01')
+        // The kernel takes its time to see the carrier, and the client asks once.
+        await vi.waitFor(
+          () => expect(scene.host.tools.link(tap.name).linkinfo.info_slave_data.state).toBe('forwarding'),
+          5000
+        )
         if (prefix !== undefined) expect((await obtain(guest)).address.startsWith(prefix)).toBe(true)
       }
       await plan.undo()

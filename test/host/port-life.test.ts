@@ -56,6 +56,17 @@ describe('with the port', () => {
     expect(ns.tools.link('vnet1').altnames).toBeUndefined()
   })
 
+  test('also where it goes as the last thing before all is closed', async ({ ns, nft }) => {
+    const { guest } = await portScene(ns)
+    const before = nft.list()
+    const ports = new GuestPorts(ns.net)
+    await ports.set('vnet0', { antiSpoofing: identity, bandwidth: { outbound: { rate: '1mbit' } } })
+    await guest.close()
+    await ports.close()
+    expect(nft.list()).toBe(before)
+    expect(ns.tools.linkNames().filter(name => name.startsWith('ifb-'))).toEqual([])
+  })
+
   test('another port of the name gets nothing of it, at no time', async ({ ns }) => {
     const { ports, guest, peer } = await portScene(ns)
     await ports.set('vnet0', { antiSpoofing: { mac: '52:54:00:77:77:77', ips: [] } })
@@ -146,16 +157,30 @@ describe('after a crash', () => {
     expect(peer.closed).toBe(false)
   })
 
-  test('a ruleset that somebody flushed is made again for the port that is set', async ({ ns, nft }) => {
+  test('a ruleset that somebody flushed, or took rules from, is made again', async ({ ns, nft }) => {
     const { ports, arrives } = await portScene(ns)
     await ports.set('vnet0', { antiSpoofing: identity })
     await ports.set('vnet1', { antiSpoofing: { mac: VICTIM.mac } })
+    const listed = () => nft.list().replaceAll(/counter packets \d+ bytes \d+/g, 'counter')
+    const before = listed()
+    for (const change of [
+      'flush ruleset',
+      'flush table bridge linkwright-ports',
+      'delete element bridge linkwright-ports ports { vnet0 }'
+    ]) {
+      nft.run(change)
+      await vi.waitFor(() => expect([arrives(forged), arrives(fine)]).toEqual([false, true]), 5000)
+    }
+    expect(listed()).toBe(before)
+    await ports.set('vnet1', { antiSpoofing: null })
+    await ports.close()
     nft.run('flush ruleset')
-    expect(arrives(forged)).toBe(true)
-    await ports.set('vnet0', { antiSpoofing: { ...identity, ips: [ME.ip] } })
-    expect([arrives(forged), arrives(fine)]).toEqual([false, true])
-    expect(elements(nft, 'ipv4')).toEqual([{ concat: ['vnet0', ME.ip] }])
-    expect((await ports.get('vnet1')).antiSpoofing).toBeUndefined()
+    // Who comes next knows nothing of it, and leaves nothing of it.
+    await using later = new GuestPorts(ns.net)
+    expect((await later.get('vnet0')).antiSpoofing).toBeUndefined()
+    await later.set('vnet0', { antiSpoofing: null })
+    const { altnames, linkinfo } = ns.tools.link('vnet0')
+    expect([altnames, linkinfo.info_slave_data.group_fwd_mask]).toEqual([undefined, '0'])
   })
 })
 
@@ -186,6 +211,31 @@ describe('while it is changed', () => {
     await flood
     expect(passed).toBe(0)
     expect(sent).toBeGreaterThan(100)
+  })
+
+  test('two managers of one port agree on what it has', async ({ ns }) => {
+    const { arrives } = await portScene(ns)
+    await using a = new GuestPorts(ns.net)
+    await using b = new GuestPorts(ns.net)
+    const other = { mac: ME.mac, ips: [ME.ip] }
+    await Promise.all([a.set('vnet0', { antiSpoofing: identity }), b.set('vnet0', { antiSpoofing: other })])
+    const has = await a.get('vnet0')
+    expect([identity, other]).toContainEqual(has.antiSpoofing)
+    expect(await b.removeOrphans()).toEqual({ antiSpoofing: [], bandwidth: [] })
+    expect([arrives(forged), arrives(fine)]).toEqual([false, true])
+    await a.set('vnet0', { antiSpoofing: null })
+    expect(ns.tools.link('vnet0').altnames).toBeUndefined()
+  })
+
+  test('a port in another bridge is guarded as before', async ({ ns }) => {
+    const { ports, arrives } = await portScene(ns)
+    await ports.set('vnet0', { antiSpoofing: identity })
+    const mask = () => ns.tools.link('vnet0').linkinfo.info_slave_data.group_fwd_mask
+    const before = mask()
+    ns.tools.ip('link add name br1 type bridge mcast_snooping 0')
+    for (const command of ['br1 up', 'vnet0 master br1', 'vnet1 master br1']) ns.tools.ip(`link set dev ${command}`)
+    await vi.waitFor(() => expect(mask()).toBe(before), 5000)
+    expect([arrives(forged), arrives(fine)]).toEqual([false, true])
   })
 
   test('several managers at once lose nothing of each other', async ({ ns, nft }) => {

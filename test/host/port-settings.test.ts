@@ -64,7 +64,7 @@ describe('a static forwarding entry', () => {
   test('of the port’s own address is refused', async ({ ns }) => {
     const { ports } = await portScene(ns)
     const { address } = ns.tools.link('vnet0')
-    const wrong = ports.set('vnet0', { isolated: true, staticFdb: address.replace(/^../, '52') })
+    const wrong = ports.set('vnet0', { isolated: true, staticFdb: address.replace(/^../, '00') })
     await wrong
     ns.tools.ip(`link set dev vnet0 address ${ME.mac}`)
     await expect(ports.set('vnet0', { staticFdb: ME.mac })).rejects.toMatchObject({ path: 'staticFdb' })

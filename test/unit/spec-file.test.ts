@@ -91,6 +91,34 @@ describe('a mistake is told with its line and path', () => {
     expect(wrong(text).map(line => line.split(' ')[0])).toEqual(['net.yaml:9:14:', 'net.yaml:12:11:'])
   })
 
+  test('inside of what may have several shapes', () => {
+    const dns = (text: string) => replaced('dns: false', `dns: ${text}`)[0]
+    expect(dns('{ upstream: [{ adress: 192.0.2.1 }] }')).toMatch(
+      /^net\.yaml:10:\d+: networks\.virbr0\.dns\.upstream\[0\]\.a/
+    )
+    expect(dns('{ upstream: 5 }')).toMatch(/^net\.yaml:10:22: networks\.virbr0\.dns\.upstream: /)
+    expect(replaced('gateway: 192.0.2.254', 'gateway: [192.0.2.254, 7]')[0]).toMatch(
+      /^net\.yaml:15:\d+: networks\.br0\.5\.gateway\[1\]: /
+    )
+  })
+
+  test('also a name that would be passed over', () => {
+    expect(wrong('networks:\n  __proto__:\n    kind: isolated\n')).toEqual([
+      'net.yaml:2:3: networks.__proto__: no network can have this name'
+    ])
+  })
+
+  test('and what is nested beyond all measure', () => {
+    for (const text of ['['.repeat(100_000), '{a: '.repeat(20_000), '- '.repeat(20_000)]) {
+      expect(wrong(text)).toEqual(['net.yaml:1:1: more than 200 levels within each other'])
+    }
+    const indented = Array.from({ length: 2000 }, (_, at) => `${' '.repeat(at)}a:`).join('\n')
+    expect(wrong(indented)).toEqual(['net.yaml:1:1: more than 200 levels within each other'])
+    expect(wrong(`networks: {}\nx: ${'['.repeat(190)}${']'.repeat(190)}`)).toEqual([
+      'net.yaml:2:1: x: there is no such option'
+    ])
+  })
+
   test('where there is nothing', () => {
     expect(wrong('')[0]).toMatch(/^net\.yaml:1:1: /)
     expect(wrong('networks:\n')[0]).toMatch(/^net\.yaml:1:10: networks: /)

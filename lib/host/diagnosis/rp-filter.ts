@@ -5,11 +5,21 @@ import type { Situation } from './situation.js'
 
 const STRICT = 1
 
-export async function rpFilter({ net, link, bridge, links, options, sysctl }: Situation): Promise<Diagnosis[]> {
+export async function rpFilter({
+  net,
+  link,
+  bridge,
+  links,
+  addresses,
+  options,
+  sysctl
+}: Situation): Promise<Diagnosis[]> {
   const input = bridge ?? link
   const name = input.name ?? ''
   const ips = (options.ips ?? []).filter(isIPv4)
-  if (ips.length === 0) return []
+  // Without an address there the host takes nothing, whatever the way back.
+  const isRouted = addresses.some(({ index, family }) => index === input.index && family === 'inet')
+  if (ips.length === 0 || !isRouted) return []
   const read = ['all', name].map(each => sysctl(`net/ipv4/conf/${each}/rp_filter`))
   const [all = 0, own = 0] = (await Promise.all(read)).map(Number)
   const mode = Math.max(all, own)

@@ -3,6 +3,7 @@ import { isVerdict, type Verdict } from '../../firewall/expressions.js'
 import type { HookedChain } from '../../firewall/nftables.js'
 import type { Rule, Ruleset } from '../../firewall/objects.js'
 import type { Statement } from '../../firewall/statements.js'
+import { withoutXtables } from '../../firewall/xtables.js'
 import { isIn } from './situation.js'
 
 /** Where a chain drops them: a rule, or the policy. */
@@ -42,8 +43,9 @@ export function dropsAll(ruleset: Ruleset, chain: HookedChain, way: Way): Droppi
 
 function fateIn(ruleset: Ruleset, rules: readonly Rule[], way: Way, depth: number): Fate {
   for (const [at, rule] of rules.entries()) {
-    if (!rule.statements.slice(0, -1).every(statement => isHarmless(statement) || isAboutWay(statement, way))) continue
-    const verdict = verdictOf(rule.statements.at(-1), way)
+    const statements = withoutXtables(rule.statements)
+    if (!statements.slice(0, -1).every(statement => isHarmless(statement) || isAboutWay(statement, way))) continue
+    const verdict = verdictOf(statements.at(-1), way)
     // What was accepted before may be just these packets.
     const uncertain = () => acceptsSome(ruleset, rules.slice(0, at), way, depth)
     if (verdict === 'drop') return uncertain() ? 'accept' : { drop: rule }
@@ -61,10 +63,11 @@ function fateIn(ruleset: Ruleset, rules: readonly Rule[], way: Way, depth: numbe
 
 function acceptsSome(ruleset: Ruleset, rules: readonly Rule[], way: Way, depth: number): boolean {
   return rules.some(rule => {
-    const strange = rule.statements.some(statement => isAboutLinks(statement) && !isAboutWay(statement, way))
+    const statements = withoutXtables(rule.statements)
+    const strange = statements.some(statement => isAboutLinks(statement) && !isAboutWay(statement, way))
     if (strange) return false
-    const verdict = verdictOf(rule.statements.at(-1), way)
-    if (verdict === 'accept') return !isEstablished(rule)
+    const verdict = verdictOf(statements.at(-1), way)
+    if (verdict === 'accept') return !isEstablished(statements)
     if (typeof verdict !== 'object' || depth === DEEPEST) return false
     const name = 'jump' in verdict ? verdict.jump : verdict.goto
     return acceptsSome(ruleset, rulesOf(ruleset, rule, name), way, depth + 1)
@@ -72,7 +75,7 @@ function acceptsSome(ruleset: Ruleset, rules: readonly Rule[], way: Way, depth: 
 }
 
 /** Nothing is established where nothing new comes through. */
-function isEstablished({ statements }: Rule): boolean {
+function isEstablished(statements: readonly Statement[]): boolean {
   return statements.some(
     statement =>
       'match' in statement && statement.match === 'ct state' && !JSON.stringify(statement.value).includes('new')

@@ -70,7 +70,8 @@ async function readRuleset(net: Netlink): Promise<Ruleset | undefined> {
     using firewall = await Nftables.open({ netns: { fd: netns.fds[0] as number } })
     return await firewall.ruleset()
   } catch (error) {
-    if (error instanceof LinkwrightError && ['EPERM', 'EPROTONOSUPPORT'].includes(error.code)) return undefined
+    if (error instanceof LinkwrightError && ['EPERM', 'EPROTONOSUPPORT', 'EINVAL', 'EOPNOTSUPP'].includes(error.code))
+      return undefined
     throw error
   } finally {
     await netns.close()

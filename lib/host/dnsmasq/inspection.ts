@@ -17,6 +17,15 @@ export async function isRunning(files: Files): Promise<boolean> {
   return child !== undefined
 }
 
+/** Whether one runs that was started with its configuration, in another namespace. */
+export async function isElsewhere(net: Netlink, files: Files): Promise<boolean> {
+  const child = await findLeftover(files)
+  if (!child) return false
+  child.leave()
+  const place = await namespaceOf(child.pid)
+  return place !== undefined && place !== (await namespaceName(net))
+}
+
 /** Whether one runs in the namespace with just this configuration, reservations and hosts. */
 export async function isServing(net: Netlink, options: DnsmasqOptions): Promise<boolean> {
   const subnets = checkOptions(options)

@@ -10,9 +10,10 @@ import { addressNumber, bounds, ipv4Text, networkAddress } from '../dnsmasq/subn
 import type { Finding } from '../finding.js'
 import { type Change, type Step, send, wayBackOf } from '../step.js'
 import type { BridgedNetwork, BridgePart } from './bridge.js'
-import { prefixesOf } from './check-spec.js'
 import type { Situation } from './situation.js'
-import type { StaticRoute } from './spec.js'
+import type { BridgeNetwork, StaticRoute } from './spec.js'
+import { overlap, prefixesOf } from './subnets.js'
+import { metricOf, routesWanted } from './wanted-routes.js'
 
 const { EEXIST, EADDRNOTAVAIL, ENODEV, ESRCH } = constants.errno
 const MAIN = 254
@@ -70,13 +71,6 @@ function removing({ address, length }: IpPrefix, { index, name }: BridgePart): C
   }
 }
 
-/** Gateways and routes of a network of kind `bridge`. */
-export function routesWanted(network: BridgedNetwork): StaticRoute[] {
-  if (network.kind !== 'bridge') return []
-  const gateways = network.gateway === undefined ? [] : [network.gateway].flat()
-  return [...gateways.map(via => ({ to: 'default', via })), ...(network.routes ?? [])]
-}
-
 export interface RoutingPart {
   readonly steps: readonly Step[]
   readonly conflicts: readonly Finding[]
@@ -84,11 +78,12 @@ export interface RoutingPart {
 
 export function routeSteps(
   bridge: BridgePart,
-  network: BridgedNetwork,
+  network: BridgeNetwork,
   situation: Situation,
   moved?: number
 ): RoutingPart {
   const conflicts: Finding[] = []
+  const near = nearBy(bridge, network, situation, moved)
   const missing = routesWanted(network).filter(wanted => {
     const rivals = situation.routes.filter(route => isRival(route, wanted))
     const there = rivals.some(route => isOn(route, wanted, bridge.index) || isOn(route, wanted, moved))
@@ -96,6 +91,9 @@ export function routeSteps(
     if (rival) {
       const message = `there is another route to ${wanted.to} of metric ${metricOf(wanted)}, by ${rival.gateway ?? 'a link'}`
       conflicts.push({ code: 'another-route', message, about: wanted.to })
+    } else if (!there && !near.some(prefix => overlap(prefix, parsePrefix(wanted.via, 'via')))) {
+      const message = `${wanted.via} is in no subnet of ${bridge.name}, and cannot be the way to ${wanted.to}`
+      conflicts.push({ code: 'gateway-unreachable', message, about: wanted.via })
     }
     return !there
   })
@@ -112,12 +110,20 @@ export function routeSteps(
 
 const familyOf = ({ via }: StaticRoute) => (isIPv4(via) ? 'inet' : 'inet6')
 
-/** IP6_RT_PRIO_USER */
-const metricOf = (route: StaticRoute): number => route.metric ?? (familyOf(route) === 'inet' ? 0 : 1024)
+/** Where gateways can be: what is sent by the bridge without one. */
+function nearBy(bridge: BridgePart, network: BridgeNetwork, situation: Situation, moved?: number): IpPrefix[] {
+  const addresses = situation.addresses.filter(({ index }) => index === bridge.index || index === moved).map(String)
+  const direct = situation.routes.filter(({ oif, gateway, type, tableId, destination }) => {
+    const isOwn = oif === bridge.index || (moved !== undefined && oif === moved)
+    return isOwn && gateway === undefined && type === 'unicast' && tableId === MAIN && destination !== 'default'
+  })
+  const texts = [...addresses, ...direct.map(({ destination }) => destination), 'fe80::/10']
+  return [...prefixesOf(network), ...texts.map(text => parsePrefix(text, ''))]
+}
 
 /** A route in whose place the kernel would not take another. */
 function isRival(route: Route, wanted: StaticRoute): boolean {
-  if (route.family !== familyOf(wanted) || route.tableId !== MAIN || route.type !== 'unicast') return false
+  if (route.family !== familyOf(wanted) || route.tableId !== MAIN) return false
   return isTo(route, wanted.to) && (route.priority ?? 0) === metricOf(wanted)
 }
 
@@ -126,8 +132,8 @@ function isTo({ destination }: Route, to: string): boolean {
   return isSame(parsePrefix(destination, ''), parsePrefix(to, ''))
 }
 
-function isOn({ oif, gateway }: Route, { via }: StaticRoute, index: number | undefined): boolean {
-  return oif === index && gateway !== undefined && addressNumber(gateway) === addressNumber(via)
+function isOn({ type, oif, gateway }: Route, { via }: StaticRoute, index: number | undefined): boolean {
+  return type === 'unicast' && oif === index && gateway !== undefined && addressNumber(gateway) === addressNumber(via)
 }
 
 function change(verb: 'add' | 'del', wanted: StaticRoute, { index, name }: BridgePart): Change {

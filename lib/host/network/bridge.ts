@@ -17,9 +17,9 @@ import {
   wayBackOf,
   writeSysctls
 } from '../step.js'
-import { prefixesOf } from './check-spec.js'
 import { linkNamed, type Situation } from './situation.js'
 import type { BridgeSettings, NetworkSpec } from './spec.js'
+import { prefixesOf } from './subnets.js'
 
 const { ENODEV } = constants.errno
 
@@ -110,9 +110,9 @@ async function those({ net }: Situation, wanted: readonly Sysctl[]): Promise<Sys
   return wanted.filter((_, at) => found[at] !== undefined)
 }
 
-function leastMtu(network: BridgedNetwork, { links }: Situation): number {
+function leastMtu(network: BridgedNetwork, situation: Situation): number {
   const ports = network.kind === 'bridge' ? (network.ports ?? []) : []
-  const mtus = links.filter(({ name = '' }) => ports.includes(name)).map(({ mtu = 1500 }) => mtu)
+  const mtus = ports.flatMap(port => linkNamed(situation, port)?.mtu ?? [])
   return mtus.length > 0 ? Math.min(...mtus) : 1500
 }
 
@@ -157,6 +157,8 @@ async function existing(name: string, network: BridgedNetwork, situation: Situat
     conflicts: [{ code, message, about: name }]
   })
   if (!link.is('bridge')) return refused('name-taken', `${name} exists and is no bridge`)
+  // Sysctls and rules know a link by its one name.
+  if (link.name !== name) return refused('name-taken', `${name} is another name of ${link.name}`)
   const own = isOwnedBy(link, ownerOfNetwork(name))
   if (network.kind !== 'bridge' && !own) {
     return refused('name-taken', `${name} exists and is not this network's: it does not have its owner`)
@@ -164,6 +166,27 @@ async function existing(name: string, network: BridgedNetwork, situation: Situat
   const steps = changes(part, link, network, own)
   const sysctls = await differing(situation, sysctlsOf(name, network))
   return { ...part, steps: [...steps, ...(sysctls ? [sysctls] : [])], conflicts: [] }
+}
+
+type Differing = [key: string, wanted: unknown, has: unknown]
+
+/** Attributes that are not as they should be; on a bridge of others those that were given, on an own one also defaults. */
+function dataDiffering(has: Record<string, unknown>, network: BridgedNetwork, own: boolean): Differing[] {
+  const { words: _, ...wanted } = dataOf(network)
+  const usual = Object.entries({ vlanFiltering: false, mcastSnooping: true }).filter(([key]) => has[key] !== undefined)
+  const given = network as unknown as Record<string, unknown>
+  const all = own ? { ...Object.fromEntries(usual), ...wanted } : wanted
+  const differing = Object.entries(all)
+    .filter(([key, value]) => (own || given[key] !== undefined) && !isSame(key, value, has[key]))
+    .map(([key, value]): Differing => [key, value, has[key]])
+  // The kernel gives a bridge whose spanning tree begins a forward delay of 2 s.
+  const follows = differing.some(([key]) => key === 'stp') && !differing.some(([key]) => key === 'forwardDelay')
+  return follows ? [...differing, ['forwardDelay', has['forwardDelay'], has['forwardDelay']]] : differing
+}
+
+/** The kernel counts a forward delay in ticks of its own. */
+function isSame(key: string, wanted: unknown, has: unknown): boolean {
+  return key === 'forwardDelay' ? Math.abs(Number(wanted) - Number(has)) <= 1 : wanted === has
 }
 
 /** What was not given is left as it is on a bridge of others. */
@@ -183,18 +206,21 @@ function changes(bridge: Named, link: LinkOfKind<'bridge'>, network: BridgedNetw
     change({ address: mac }, { address: link.address }, `address ${mac}`, `address ${link.address}`)
   }
   if (mtu !== undefined && link.mtu !== mtu) change({ mtu }, { mtu: link.mtu }, `mtu ${mtu}`, `mtu ${link.mtu}`)
-  const { words: _, ...wanted } = dataOf(network)
-  for (const [key, value] of Object.entries(wanted)) {
-    const has = (link.data as unknown as Record<string, unknown>)[key]
-    const given = own || (network as unknown as Record<string, unknown>)[key] !== undefined
-    if (!given || has === value) continue
-    const word = WORDS[key] ?? key
-    change(
-      { kind: 'bridge', [key]: value },
-      { kind: 'bridge', [key]: has },
-      `type bridge ${word} ${Number(value)}`,
-      `type bridge ${word} ${Number(has)}`
-    )
+  const differing = dataDiffering(link.data as unknown as Record<string, unknown>, network, own)
+  if (differing.length > 0) {
+    const write = (which: 0 | 1) =>
+      differing.map(([key, ...values]) => {
+        const value = values[which]
+        return setting(bridge, { kind: 'bridge', [key]: value }, `type bridge ${WORDS[key] ?? key} ${Number(value)}`)
+      })
+    const there = write(0).filter((_, at) => differing[at]?.[1] !== differing[at]?.[2])
+    steps.push({
+      name: 'bridge',
+      commands: there.map(({ command = '' }) => command),
+      // In the same order: the forward delay has another range with the spanning tree.
+      back: wayBackOf(write(1), { settled: [ENODEV] }),
+      apply: ({ net }) => send(net, there)
+    })
   }
   if (!link.up) change({ up: true }, { up: false }, 'up', 'down')
   return steps

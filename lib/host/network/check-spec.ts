@@ -5,7 +5,8 @@ import { invalidArgument } from '../../errors.js'
 import { type IpPrefix, parsePrefix } from '../../link/ip-prefix.js'
 import { checkOptions } from '../dnsmasq/check-options.js'
 import * as check from '../dnsmasq/checks.js'
-import { bounds, networkAddress } from '../dnsmasq/subnet.js'
+import { addressNumber, bounds, networkAddress } from '../dnsmasq/subnet.js'
+import { checkTogether } from './check-together.js'
 import { servicesOf } from './services.js'
 import type {
   BridgeNetwork,
@@ -17,6 +18,7 @@ import type {
   NetworksSpec,
   RoutedNetwork
 } from './spec.js'
+import { prefixesOf } from './subnets.js'
 
 const BRIDGE = ['kind', 'addresses', 'mac', 'mtu', 'stp', 'forwardDelay', 'vlanFiltering', 'mcastSnooping']
 const SERVICES = ['dhcp4', 'dhcp6', 'dns', 'domain', 'reservations', 'hosts', 'dhcp4Checksum']
@@ -33,7 +35,7 @@ const MODES = ['bridge', 'private', 'vepa', 'passthru', 'source']
 export function checkSpec(spec: NetworksSpec): void {
   check.checkKeys(spec, new Set(['networks']))
   const { networks } = spec
-  if (typeof networks !== 'object' || networks === null || Array.isArray(networks)) {
+  if (typeof networks !== 'object' || networks === null || Array.isArray(networks) || networks instanceof Map) {
     throw invalidArgument('networks', 'networks by name', networks)
   }
   const claims = new Map<string, string>()
@@ -49,7 +51,7 @@ export function checkSpec(spec: NetworksSpec): void {
       claims.set(link, path)
     }
   }
-  checkOverlaps(networks)
+  checkTogether(networks, claims)
 }
 
 /** Links that a network has for itself, and where the spec says so. */
@@ -61,7 +63,7 @@ function linksOf(name: string, network: NetworkSpec): [link: string, where: stri
 
 function checkNetwork(network: NetworkSpec, path: string): void {
   if (typeof network !== 'object' || network === null) throw invalidArgument(path, 'a network', network)
-  const keys = KEYS[network.kind]
+  const keys = Object.hasOwn(KEYS, network.kind) ? KEYS[network.kind] : undefined
   if (!keys) throw invalidArgument(`${path}.kind`, `one of ${Object.keys(KEYS).join(', ')}`, network.kind)
   check.keysOf(network, path, ...keys)
   if (network.kind === 'direct') checkDirect(network, path)
@@ -84,7 +86,16 @@ function checkGuests(network: GuestNetwork, path: string): void {
 
 /** By the checks of dnsmasq's own options. */
 function checkServices(network: GuestNetwork, path: string): void {
+  for (const key of ['dhcp4', 'dhcp6'] as const) {
+    if (network[key] !== undefined && !network[key]) throw invalidArgument(`${path}.${key}`, 'an object', network[key])
+  }
+  if (network.dns === null) throw invalidArgument(`${path}.dns`, 'an object, or false', network.dns)
   const options = servicesOf('checked', network)
+  for (const key of options ? [] : (['domain', 'reservations', 'hosts'] as const)) {
+    if (network[key] !== undefined) {
+      throw invalidArgument(`${path}.${key}`, 'nothing without dhcp4, dhcp6 or dns', network[key])
+    }
+  }
   if (!options) return
   if (prefixesOf(network).length === 0) {
     throw invalidArgument(
@@ -107,8 +118,13 @@ function checkBridge(network: BridgeSettings, path: string): void {
     if (Number.parseInt(network.mac.slice(0, 2), 16) & 1) {
       throw invalidArgument(`${path}.mac`, 'a unicast address (its first byte even)', network.mac)
     }
+    if (/^[0:]+$/.test(network.mac)) throw invalidArgument(`${path}.mac`, 'an address that is not zero', network.mac)
   }
-  if (network.mtu !== undefined) check.integer(network.mtu, `${path}.mtu`, 68, 65535)
+  if (network.mtu !== undefined) {
+    // The kernel takes IPv6 off a link that is narrower.
+    const least = prefixesOf(network).some(({ family }) => family === 'inet6') ? 'inet6' : 'inet'
+    check.integer(network.mtu, `${path}.mtu`, check.LEAST_MTU[least], 65535)
+  }
   for (const key of ['stp', 'vlanFiltering', 'mcastSnooping'] as const) check.boolean(network[key], `${path}.${key}`)
   const { forwardDelay } = network
   if (forwardDelay === undefined) return
@@ -120,10 +136,19 @@ function checkBridge(network: BridgeSettings, path: string): void {
 function checkAddress(address: string, path: string): void {
   const prefix = check.ownAddress(address, path)
   const { first, last } = bounds(prefix)
+  if (!isHosts(prefix)) throw invalidArgument(path, 'an address that a host can have on a link', address)
   if (prefix.family === 'inet' && prefix.length < 31) {
     const number = bounds({ ...prefix, length: 32 }).first
     if (number === first || number === last) throw invalidArgument(path, "a host's address of its subnet", address)
   }
+}
+
+/** 224.0.0.0/3 are groups and what has no use yet; of IPv6 those groups, `::`, `::1` and what stands for IPv4. */
+function isHosts({ family, address, length }: IpPrefix): boolean {
+  const number = addressNumber(address)
+  if (length === 0) return false
+  if (family === 'inet6') return number >> 32n > 0xffffn && number >> 120n !== 0xffn
+  return number >> 24n !== 0n && number >> 24n !== 127n && number >> 29n !== 7n
 }
 
 function checkPorts(network: BridgeNetwork, path: string): void {
@@ -135,6 +160,10 @@ function checkPorts(network: BridgeNetwork, path: string): void {
   check.eachOf(gateways, `${path}.gateway`, check.address)
   if (new Set(gateways.map(isIP)).size < gateways.length) {
     throw invalidArgument(`${path}.gateway`, 'one gateway for IPv4 and one for IPv6', gateway)
+  }
+  const own = prefixesOf(network).map(({ address }) => addressNumber(address))
+  for (const each of gateways) {
+    if (own.includes(addressNumber(each))) throw invalidArgument(`${path}.gateway`, 'the address of another host', each)
   }
   check.eachOf(routes, `${path}.routes`, (route, at) => {
     check.keysOf(route, at, 'to', 'via', 'metric')
@@ -160,7 +189,7 @@ function checkForward({ kind, forward }: NatNetwork | RoutedNetwork, path: strin
     throw invalidArgument(`${at}.ipv6`, "'masquerade' or 'route'", ipv6)
   }
   if (ports === undefined) return
-  const [, first, last] = /^(\d{1,5})-(\d{1,5})$/.exec(String(ports)) ?? []
+  const [, first, last] = /^([1-9]\d{0,4})-([1-9]\d{0,4})$/.exec(String(ports)) ?? []
   const right = first !== undefined && Number(first) >= 1 && Number(first) <= Number(last) && Number(last) <= 65535
   if (!right) throw invalidArgument(`${at}.ports`, 'a range of ports such as 1024-65535', ports)
 }
@@ -177,33 +206,7 @@ function checkDirect(network: DirectNetwork, path: string): void {
 
 function linkName(value: unknown, path: string): void {
   check.interfaceName(value, path)
-  if (value === '.' || value === '..' || value === 'all' || value === 'default') {
+  if (value === '.' || value === '..' || value === '__proto__' || value === 'all' || value === 'default') {
     throw invalidArgument(path, "a link's name that the kernel does not keep for itself", value)
-  }
-}
-
-/** The subnets of a network. */
-export function prefixesOf({ addresses = [] }: BridgeSettings): IpPrefix[] {
-  return addresses.map((address, at) => parsePrefix(address, `addresses[${at}]`))
-}
-
-export function overlap(a: IpPrefix, b: IpPrefix): boolean {
-  if (a.family !== b.family) return false
-  const [one, other] = [bounds(a), bounds(b)]
-  return one.first <= other.last && other.first <= one.last
-}
-
-/** Two networks of a spec with the same subnet; a network may have several addresses in one. */
-function checkOverlaps(networks: NetworksSpec['networks']): void {
-  const seen: { prefix: IpPrefix; path: string; name: string }[] = []
-  for (const [name, network] of Object.entries(networks)) {
-    if (network.kind === 'direct') continue
-    for (const [at, prefix] of prefixesOf(network).entries()) {
-      const path = `networks.${name}.addresses[${at}]`
-      const other = seen.find(each => each.name !== name && overlap(each.prefix, prefix))
-      if (other)
-        throw invalidArgument(path, `a subnet that does not overlap with ${other.path}`, network.addresses?.[at])
-      seen.push({ prefix, path, name })
-    }
   }
 }

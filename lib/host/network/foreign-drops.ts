@@ -1,6 +1,7 @@
 /** Whether tables of others drop a packet: their chains run over a sample of which only some fields are known. */
 import type { Rule, Ruleset } from '../../firewall/objects.js'
 import type { Match, Statement } from '../../firewall/statements.js'
+import { withoutXtables } from '../../firewall/xtables.js'
 
 /** A packet that has to pass a hook. */
 export interface Wanted {
@@ -40,13 +41,18 @@ function run(chain: Chain, chains: readonly Chain[], rules: readonly Rule[], wan
   const own = rules.filter(({ family, table, chain: name }) => {
     return family === chain.family && table === chain.table && name === chain.name
   })
+  let mayReturn = false
   for (const { statements } of own) {
-    const outcome = ruleOutcome(statements, chain, chains, rules, wanted, depth)
-    if (outcome === 'return') return 'continue'
-    if (outcome !== 'continue') return outcome
+    const outcome = ruleOutcome(withoutXtables(statements), chain, chains, rules, wanted, depth)
+    if (outcome === 'return') break
+    if (outcome === 'may return') mayReturn = true
+    else if (outcome !== 'continue') return mayReturn ? orReturned(outcome) : outcome
   }
   return 'continue'
 }
+
+/** It is dropped here, or goes on where the chain was called from: certain is what comes of both. */
+const orReturned = (outcome: Outcome): Outcome => (outcome === 'drop' ? 'continue' : 'unknown')
 
 function ruleOutcome(
   statements: readonly Statement[],
@@ -55,7 +61,7 @@ function ruleOutcome(
   rules: readonly Rule[],
   wanted: Wanted,
   depth: number
-): Outcome | 'return' {
+): Outcome | 'return' | 'may return' {
   let certain = true
   for (const statement of statements) {
     const answer =
@@ -67,6 +73,7 @@ function ruleOutcome(
     const outcome = verdictOf(statement, chain, chains, rules, wanted, depth)
     if (outcome === undefined || outcome === 'continue') continue
     if (certain) return outcome
+    if (outcome === 'return') return 'may return'
     // A drop that need not come is no finding; an accept that may come makes one wrong.
     return outcome === 'drop' ? 'continue' : 'unknown'
   }
@@ -122,6 +129,9 @@ function knownOf(match: string, wanted: Wanted): readonly (string | number)[] | 
       return match.startsWith(protocol) || match.startsWith('th') ? [dport] : []
     case 'ct state':
       return [state ?? 'new']
+    case 'ct status':
+      // Nothing was translated.
+      return ['none']
     default:
       return match.startsWith('icmp') || match.startsWith('sctp') ? [] : undefined
   }

@@ -9,8 +9,8 @@ import { nft } from '../../firewall/nft.js'
 import type { Statement } from '../../firewall/statements.js'
 import type { IpPrefix } from '../../link/ip-prefix.js'
 import { networkAddress } from '../dnsmasq/subnet.js'
-import { prefixesOf } from './check-spec.js'
 import type { GuestNetwork, NatNetwork } from './spec.js'
+import { overlap, prefixesOf } from './subnets.js'
 
 const FAMILY = 'inet'
 /** So that a guest's privileged port does not become one of the host's (NFS trusts those). */
@@ -100,6 +100,11 @@ function subnets(network: GuestNetwork): IpPrefix[] {
   return [...found.values()]
 }
 
+/** A set of intervals takes none that is within another. */
+function outermost(prefixes: readonly IpPrefix[]): IpPrefix[] {
+  return prefixes.filter(one => !prefixes.some(other => other.length < one.length && overlap(other, one)))
+}
+
 function isTranslated(network: GuestNetwork, { family }: IpPrefix): boolean {
   if (network.kind !== 'nat') return false
   return family === 'inet' || network.forward?.ipv6 !== 'route'
@@ -112,7 +117,7 @@ function translation(network: NatNetwork): Rules {
   const out = link === undefined ? [] : [nft.oifname(link)]
   return translated.flatMap(prefix => {
     const { saddr, daddr } = headerOf(prefix)
-    const own = translated.filter(({ family }) => family === prefix.family).map(textOf)
+    const own = outermost(translated.filter(({ family }) => family === prefix.family)).map(textOf)
     const from = saddr(textOf(prefix))
     const outside = daddr.not(own.length === 1 ? (own[0] as string) : { set: own })
     const local = prefix.family === 'inet' ? ['224.0.0.0/24', '255.255.255.255'] : ['ff02::/16']

@@ -1,13 +1,15 @@
 /** The dnsmasq of a network: what it is asked for, whether it serves, and the step that starts it. */
+import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Netlink } from '../../link/netlink.js'
 import type { NetnsRef } from '../../netns.js'
 import type { Files } from '../dnsmasq/configuration.js'
 import { defaultDirectory, filesIn, LOCK } from '../dnsmasq/directory.js'
 import { Dnsmasq } from '../dnsmasq/dnsmasq.js'
-import { isRunning, isServing } from '../dnsmasq/inspection.js'
+import { isElsewhere, isRunning, isServing } from '../dnsmasq/inspection.js'
 import { configurationArgument } from '../dnsmasq/leftover.js'
 import type { DnsmasqOptions } from '../dnsmasq/options.js'
+import { findDnsmasq } from '../dnsmasq/program.js'
 import type { Finding } from '../finding.js'
 import type { Step } from '../step.js'
 import type { Operation } from '../way-back.js'
@@ -53,6 +55,7 @@ export function dnsmasqOf(
 export interface ServicesPart {
   readonly steps: readonly Step[]
   readonly warnings: readonly Finding[]
+  readonly conflicts: readonly Finding[]
 }
 
 /** Nothing where it serves already, just so. */
@@ -61,14 +64,30 @@ export async function serviceSteps(
   options: DnsmasqOptions | undefined,
   made: boolean
 ): Promise<ServicesPart> {
-  if (!options || (!made && (await isServing(net, options)))) return { steps: [], warnings: [] }
+  if (!options || (!made && (await isServing(net, options)))) {
+    return { steps: [], warnings: [], conflicts: [] }
+  }
   const files = filesIn(options.directory ?? defaultDirectory(options.name))
   const runs = await isRunning(files)
+  const conflicts = await conflictsOf(net, options, files)
   const message = `the dnsmasq of ${options.name} gets other settings, which undoing leaves as they are`
   return {
-    steps: [starting(net, options, files, runs ? [] : ending(files))],
-    warnings: runs ? [{ code: 'dnsmasq-changed', message, about: options.name }] : []
+    steps: [starting(net, options, files, runs ? [] : ending(files, options.directory === undefined))],
+    warnings: runs ? [{ code: 'dnsmasq-changed', message, about: options.name }] : [],
+    conflicts
   }
+}
+
+async function conflictsOf(net: Netlink, { name, program }: DnsmasqOptions, files: Files): Promise<Finding[]> {
+  const found: Finding[] = []
+  await findDnsmasq(program).catch((error: Error) => {
+    found.push({ code: 'no-dnsmasq', message: error.message, about: name })
+  })
+  if (await isElsewhere(net, files)) {
+    const message = `a dnsmasq of ${dirname(files.configuration)} serves another namespace: give another runtimeDirectory`
+    found.push({ code: 'dnsmasq-elsewhere', message, about: name })
+  }
+  return found
 }
 
 function starting(net: Netlink, options: DnsmasqOptions, files: Files, back: Step['back']): Step {
@@ -89,13 +108,18 @@ function starting(net: Netlink, options: DnsmasqOptions, files: Files, back: Ste
   }
 }
 
-function ending(files: Files): Operation[] {
+/** @param isDefault whether its directory is where one is by default */
+function ending(files: Files, isDefault: boolean): Operation[] {
+  const parent = dirname(dirname(files.configuration))
   const argument = configurationArgument(files)
   const remove = (path: string): Operation => ({ op: 'remove', path, command: `rm -fd ${path}` })
   return [
     { op: 'stop', program: 'dnsmasq', argument, milliseconds: ENDING, command: `pkill -f -- ${argument}` },
-    ...Object.values(files).map(remove),
+    // A draft that was being written when this process died is left as well.
+    ...Object.values(files).flatMap(file => [remove(file), remove(`${file}.new`)]),
     remove(join(dirname(files.configuration), LOCK)),
-    remove(dirname(files.configuration))
+    remove(dirname(files.configuration)),
+    // It goes with the last network, if it was not there before.
+    ...(isDefault && !existsSync(parent) ? [remove(parent)] : [])
   ]
 }

@@ -6,6 +6,7 @@ import type { Address } from '../../link/addresses.js'
 import type { Link } from '../../link/link.js'
 import type { Netlink } from '../../link/netlink.js'
 import type { Route } from '../../link/routes.js'
+import type { PolicyRule } from '../../link/rules.js'
 
 export interface Situation {
   readonly net: Netlink
@@ -13,18 +14,20 @@ export interface Situation {
   readonly addresses: readonly Address[]
   /** Of all tables. */
   readonly routes: readonly Route[]
+  readonly rules: readonly PolicyRule[]
   /** `undefined` where the kernel has no nf_tables. */
   readonly ruleset: Ruleset | undefined
 }
 
 export async function look(net: Netlink): Promise<Situation> {
-  const [links, addresses, routes, ruleset] = await Promise.all([
+  const [links, addresses, routes, rules, ruleset] = await Promise.all([
     net.links.list(),
     net.addresses.list(),
     net.routes.list({ table: 0 }),
+    net.rules.list(),
     withNftables(net, nftables => nftables.ruleset()).catch(orNone)
   ])
-  return { net, links, addresses, routes, ruleset }
+  return { net, links, addresses, routes, rules, ruleset }
 }
 
 /** Does something with nf_tables of the namespace of a socket. */
@@ -38,7 +41,8 @@ export async function withNftables<T>(net: Netlink, use: (nftables: Nftables) =>
   }
 }
 
-function orNone(error: unknown): undefined {
+/** What a kernel without nf_tables says. */
+export function orNone(error: unknown): undefined {
   if (error instanceof LinkwrightError && ['EPROTONOSUPPORT', 'EINVAL', 'EOPNOTSUPP'].includes(error.code)) return
   throw error
 }

@@ -1,16 +1,14 @@
 /** What of the host would keep a network from working, or would not work as before. */
-import { type IpPrefix, parsePrefix } from '../../link/ip-prefix.js'
-import type { Route } from '../../link/routes.js'
 import type { Finding } from '../finding.js'
 import { readSysctls } from '../step.js'
 import type { BridgedNetwork, BridgePart } from './bridge.js'
-import { overlap, prefixesOf } from './check-spec.js'
+import { otherTables } from './collisions.js'
 import { droppedBy, type Wanted } from './foreign-drops.js'
 import { tableOf } from './rules.js'
 import { linkNamed, type Situation } from './situation.js'
+import { prefixesOf } from './subnets.js'
 
 const CALLS = ['net/bridge/bridge-nf-call-iptables', 'net/bridge/bridge-nf-call-ip6tables']
-const MAIN = 254
 
 export async function warningsOf(
   name: string,
@@ -20,31 +18,11 @@ export async function warningsOf(
 ): Promise<Finding[]> {
   return [
     ...dropsOf(name, network, situation),
-    ...(await bridgeNetfilter(name, network, situation)),
-    ...mtuOf(network, situation, bridge)
+    ...(await bridgeNetfilter(name, network, situation, bridge)),
+    ...mtuOf(network, situation, bridge),
+    ...otherTables(network, situation, bridge)
   ]
 }
-
-/** Another link has a way to a subnet of the network: replies would go there, or guests could not reach it. */
-export function collisionsOf(network: BridgedNetwork, { routes, links }: Situation, bridge: BridgePart): Finding[] {
-  if (network.kind === 'bridge') return []
-  return prefixesOf(network).flatMap(prefix => {
-    const route = routes.find(each => isElsewhere(each, bridge.index) && overlap(prefixTo(each), prefix))
-    if (!route) return []
-    const by = links.find(({ index }) => index === route.oif)?.name ?? 'another way'
-    const about = `${prefix.address}/${prefix.length}`
-    return [{ code: 'route-collision', message: `${about} overlaps with ${route.destination} by ${by}`, about }]
-  })
-}
-
-function isElsewhere(route: Route, bridge: number): boolean {
-  const { type, oif, tableId, destination, dst = '' } = route
-  return (
-    type === 'unicast' && tableId === MAIN && oif !== bridge && destination !== 'default' && !/^fe80:|^ff/.test(dst)
-  )
-}
-
-const prefixTo = ({ destination }: Route): IpPrefix => parsePrefix(destination, 'destination')
 
 /** Samples of what has to pass: one dropped of its sort is enough to tell. */
 function wantedOf(name: string, network: BridgedNetwork): Wanted[] {
@@ -83,10 +61,16 @@ function dropsOf(name: string, network: BridgedNetwork, { ruleset }: Situation):
 }
 
 /** Frames from guest to guest, or from a guest to the NIC's network, which a bridge would just pass on. */
-async function bridgeNetfilter(name: string, network: BridgedNetwork, { net, ruleset }: Situation): Promise<Finding[]> {
+async function bridgeNetfilter(
+  name: string,
+  network: BridgedNetwork,
+  { net, ruleset }: Situation,
+  { link }: BridgePart
+): Promise<Finding[]> {
   if (!ruleset) return []
   const calls = await readSysctls(net, CALLS)
-  const families = (['inet', 'inet6'] as const).filter((_, at) => calls[at] === '1')
+  const own = link?.is('bridge') ? [link.data.nfCallIptables, link.data.nfCallIp6tables] : []
+  const families = (['inet', 'inet6'] as const).filter((_, at) => calls[at] === '1' || own[at] === true)
   const places = families.flatMap(family => {
     const wanted = {
       hook: 'forward',
@@ -97,8 +81,8 @@ async function bridgeNetfilter(name: string, network: BridgedNetwork, { net, rul
       dport: 443,
       state: 'new'
     } as const
-    const own = network.kind === 'bridge' ? undefined : tableOf(name)
-    return droppedBy(ruleset, { ...wanted, what: 'bridged frames' }, own).map(
+    const table = network.kind === 'bridge' ? undefined : tableOf(name)
+    return droppedBy(ruleset, { ...wanted, what: 'bridged frames' }, table).map(
       chain => `table ${chain.family} ${chain.table}, chain ${chain.name}`
     )
   })

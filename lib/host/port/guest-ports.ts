@@ -6,8 +6,10 @@ import { hasIpv6 } from '../../link/ipv6.js'
 import type { Link, LinkRef } from '../../link/link.js'
 import type { Netlink } from '../../link/netlink.js'
 import type { Watch } from '../../link/watch/watch.js'
+import { Notifications } from '../../netlink/notifications.js'
+import { netfilter } from '../../nftables/messages.js'
 import { SpoofingGuard } from './anti-spoofing/anti-spoofing.js'
-import { markOf } from './anti-spoofing/mark.js'
+import { marksOf } from './anti-spoofing/mark.js'
 import type { AntiSpoofing } from './anti-spoofing/options.js'
 import { stepsFor } from './changes.js'
 import { type GuestCounters, guestCountersOf } from './guest-counters.js'
@@ -34,6 +36,9 @@ export interface GuestPort {
   readonly carrier: boolean
 }
 
+/** linux/netfilter/nfnetlink.h */
+const NFNLGRP_NFTABLES = 7
+
 /** What was left of ports that are gone. */
 export interface RemovedOrphans {
   /** Their ifindexes. */
@@ -47,12 +52,14 @@ export interface RemovedOrphans {
  *
  * They stay when this is closed, and when the process ends: guests go on to run. Those that would outlive their port (the
  * anti-spoofing in the ruleset, the ifb of a bandwidth limit) are taken away when the port goes, as long as this is open;
- * after a crash, `removeOrphans()` does it.
+ * after a crash, `removeOrphans()` does it. As long as it is open, anti-spoofing that was set by it comes back at once when
+ * somebody flushes the ruleset.
  */
 export class GuestPorts {
   readonly #net: Netlink
   #guard: Promise<SpoofingGuard> | undefined
   #watch: Watch<'links'> | undefined
+  #heard: Notifications | undefined
   #watching: Promise<void> | undefined
   /** Changes of one port wait for each other. */
   readonly #busy = new Map<number, Promise<unknown>>()
@@ -124,9 +131,8 @@ export class GuestPorts {
 
   /** Takes away what is left of ports that are gone: after a crash, or of those that nobody watched. */
   async removeOrphans(): Promise<RemovedOrphans> {
-    const guard = await this.#opened()
-    const antiSpoofing = await guard.removeGone(() => this.#net.links.list())
-    return { antiSpoofing, bandwidth: await this.#net.bandwidth.removeOrphans() }
+    this.#assertOpen()
+    return await this.#removeGone()
   }
 
   /** Ends the watch over ports that go; settings stay. Idempotent. */
@@ -135,6 +141,9 @@ export class GuestPorts {
     this.#closed = true
     await Promise.all(this.#busy.values())
     await this.#watch?.close()
+    await this.#heard?.close()
+    // Of ports that went just now nobody has heard yet.
+    if (this.#watch) await this.#removeGone().catch(() => {})
     await this.#guard?.then(guard => guard.close()).catch(() => {})
   }
 
@@ -149,6 +158,12 @@ export class GuestPorts {
   async #bridgeOf(link: Link): Promise<Link> {
     if (!link.port || !link.master) throw invalidArgument('port', 'a port of a bridge', link.name)
     return await this.#net.links.get(link.master)
+  }
+
+  async #removeGone(): Promise<RemovedOrphans> {
+    this.#guard ??= SpoofingGuard.open(this.#net)
+    const antiSpoofing = await (await this.#guard).removeGone(() => this.#net.links.list())
+    return { antiSpoofing, bandwidth: await this.#net.bandwidth.removeOrphans() }
   }
 
   async #opened(): Promise<SpoofingGuard> {
@@ -170,6 +185,7 @@ export class GuestPorts {
     this.#watch = watch
     try {
       await watch.next()
+      await this.#hearOf(guard)
     } catch (error) {
       this.#watching = undefined
       throw error
@@ -178,16 +194,39 @@ export class GuestPorts {
     void this.#follow(watch, guard)
   }
 
+  /** The ruleset may be flushed by whoever loads another one: `systemctl reload nftables` does. */
+  async #hearOf(guard: SpoofingGuard): Promise<void> {
+    if (this.#heard) return
+    let asked = false
+    const look = async () => {
+      if (asked) return
+      asked = true
+      await Promise.resolve()
+      asked = false
+      await guard.putBack().catch(() => {})
+    }
+    const netns = await this.#net.openNetns()
+    try {
+      const options = { protocol: netfilter, netns: { fd: netns.fds[0] as number } }
+      this.#heard = await Notifications.open([NFNLGRP_NFTABLES], { messages: look, lost: look, failed: look }, options)
+      this.#heard.unref()
+    } finally {
+      await netns.close()
+    }
+  }
+
   async #follow(watch: Watch<'links'>, guard: SpoofingGuard): Promise<void> {
     try {
       for await (const event of watch) {
         if (event.event !== 'removed' && event.event !== 'changed') continue
         const { index } = event.before
         const mark = guard.markAt(index)
-        if (mark === undefined || (event.after && markOf(event.after) === mark)) continue
+        if (mark === undefined) continue
+        if (event.after?.master !== event.before.master && event.after) await guard.joined(event.after).catch(() => {})
+        if (event.after && marksOf(event.after).includes(mark)) continue
         // An event may be older than the mark: what counts is what is there now.
         const link = await this.#net.links.find(index)
-        if (link && markOf(link) === mark) continue
+        if (link && marksOf(link).includes(mark)) continue
         await guard.removeLife(index, mark).catch(() => {})
         if (!link) await this.#net.bandwidth.removeOrphans().catch(() => {})
       }

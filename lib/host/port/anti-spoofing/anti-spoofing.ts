@@ -7,9 +7,9 @@ import { Nftables } from '../../../firewall/nftables.js'
 import type { Link } from '../../../link/link.js'
 import type { Netlink } from '../../../link/netlink.js'
 import { byPort, type Elements, elementsOf, markIn, optionsIn } from './elements.js'
-import { markOf, newMark } from './mark.js'
+import { marksOf, newMark } from './mark.js'
 import { type AntiSpoofing, identityOf } from './options.js'
-import { IN_TABLE, SET_NAMES, TABLE, tableChanges } from './table.js'
+import { IN_TABLE, RULES, SET_NAMES, TABLE, tableChanges } from './table.js'
 
 /**
  * A bridge takes frames to 01:80:c2:00:00:0X for itself: those to the address of LLDP, and with STP its own, by no hook of
@@ -28,6 +28,10 @@ export class SpoofingGuard {
   /** What the table had when the ruleset had this generation. Without anything of any port there is no table. */
   #known = new Map<number, Elements>()
   #generation: number | undefined
+  /** What was said here, to be said again should somebody flush the ruleset. */
+  readonly #said = new Map<number, { readonly mark: string; readonly elements: Elements }>()
+  /** The generation at which all of that was there. */
+  #checked: number | undefined
   /** Changes wait for each other. */
   #last: Promise<unknown> = Promise.resolve()
 
@@ -57,11 +61,11 @@ export class SpoofingGuard {
     const identity = wanted && identityOf(wanted)
     return await this.#alone(async () => {
       const { index } = link
-      const given = markOf(link)
-      const mark = given ?? newMark()
+      const given = marksOf(link)
       // Of an earlier life of the ifindex nothing is given back.
       const before = await this.#elementsFor(index, given)
-      if (!identity && !before && !(await this.#read()).has(index)) return async () => {}
+      const mark = (before && markIn(before)) ?? given[0] ?? newMark()
+      if (!identity && given.length === 0 && !(await this.#read()).has(index)) return async () => {}
       const undo = () => this.#make(link, before, mark)
       try {
         await this.#make(link, identity ? elementsOf(index, identity, mark) : undefined, mark)
@@ -76,7 +80,7 @@ export class SpoofingGuard {
   /** What a port is held to; `undefined` for nothing. */
   async get(link: Link): Promise<AntiSpoofing | undefined> {
     return await this.#alone(async () => {
-      const elements = await this.#elementsFor(link.index, markOf(link))
+      const elements = await this.#elementsFor(link.index, marksOf(link))
       return elements && optionsIn(elements)
     })
   }
@@ -88,7 +92,7 @@ export class SpoofingGuard {
       const links = new Map((await read()).map(link => [link.index, link]))
       const gone = [...(await this.#read())].flatMap(([index, elements]) => {
         const link = links.get(index)
-        return link && markOf(link) === markIn(elements) ? [] : [index]
+        return link && isOf(elements, marksOf(link)) ? [] : [index]
       })
       for (const index of gone) await this.#write(index, undefined)
       return gone
@@ -100,7 +104,67 @@ export class SpoofingGuard {
     await this.#alone(async () => {
       const elements = (await this.#read()).get(index)
       if (elements && markIn(elements) === mark) await this.#write(index, undefined)
+      if (this.#said.get(index)?.mark === mark) this.#said.delete(index)
     })
+  }
+
+  /** A port that came to another bridge has lost what it had of the last one. */
+  async joined({ index, port }: Link): Promise<void> {
+    if (!port || port.groupFwdMask === ALL_GROUPS || !this.#said.has(index)) return
+    await this.#net.links.set(index, { port: { groupFwdMask: ALL_GROUPS } })
+  }
+
+  /** Says again what was said here of ports that are there, if somebody flushed it, or took rules of the table away. */
+  async putBack(): Promise<void> {
+    await this.#alone(async () => {
+      for (let attempt = 1; this.#said.size > 0; attempt++) {
+        if ((await this.#firewall.generation()) === this.#checked) return
+        const { generation, tables, rules, sets } = await this.#firewall.ruleset({
+          family: TABLE.family,
+          table: TABLE.name
+        })
+        const known = tables.length > 0 ? byPort(sets) : new Map<number, Elements>()
+        const isWhole = rules.length === RULES
+        const links = new Map((await this.#net.links.list()).map(link => [link.index, link]))
+        const isThere = (elements: Elements | undefined, mark: string) => elements && markIn(elements) === mark
+        const lost = [...this.#said].filter(([index, { mark }]) => {
+          // The mark is taken away before the rules.
+          return links.get(index)?.altnames.includes(mark) && !(isWhole && isThere(known.get(index), mark))
+        })
+        // What another process has said of a port since then.
+        for (const [index, { mark }] of this.#said) {
+          const elements = known.get(index)
+          if (elements && isThere(elements, mark)) this.#said.set(index, { mark, elements })
+        }
+        this.#known = known
+        this.#generation = generation
+        this.#checked = generation
+        if (lost.length === 0) return
+        const next = new Map([...known, ...lost.map(([index, { elements }]): [number, Elements] => [index, elements])])
+        const removal: Change[] = tables.length > 0 ? [{ delete: { table: TABLE } }] : []
+        const changes = isWhole
+          ? lost.flatMap(([, { elements }]) => differences(undefined, elements))
+          : [...removal, ...tableChanges(), ...[...next.values()].flatMap(each => differences(undefined, each))]
+        try {
+          await this.#firewall.transaction(changes, { handles: false, generation })
+        } catch (error) {
+          this.#generation = undefined
+          this.#checked = undefined
+          if (attempt < ATTEMPTS && (await this.#isOutrun(error, generation))) continue
+          throw error
+        }
+        this.#generation = generation + 1
+        this.#checked = generation + 1
+        this.#known = next
+        return
+      }
+    })
+  }
+
+  /** Somebody else was faster; a set that is gone meanwhile is told otherwise. */
+  async #isOutrun(error: unknown, generation: number): Promise<boolean> {
+    if (!(error instanceof LinkwrightError)) return false
+    return error.code === 'ERR_RULESET_CHANGED' || (await this.#firewall.generation()) !== generation
   }
 
   /** The mark of the life of an ifindex that the table was last seen to be about. */
@@ -109,18 +173,27 @@ export class SpoofingGuard {
     return elements && markIn(elements)
   }
 
-  /** The mark is there before the rules, and after them. */
-  async #make({ index }: Link, elements: Elements | undefined, mark: string): Promise<void> {
-    if (!elements) await this.#write(index, undefined)
-    await this.#net.links.set(index, { port: { groupFwdMask: elements ? ALL_GROUPS : 0 } })
-    if (!elements) return await this.#net.links.removeAltnames(index, [mark]).catch(ifGone)
+  /** The mark is there before the rules, and goes before them: rules that are missing where it is were taken away by others. */
+  async #make(link: Link, elements: Elements | undefined, mark: string): Promise<void> {
+    const { index } = link
+    if (!elements) {
+      this.#said.delete(index)
+      for (const each of new Set([mark, ...marksOf(link)])) {
+        await this.#net.links.removeAltnames(index, [each]).catch(ifGone)
+      }
+      await this.#write(index, undefined)
+      await this.#net.links.set(index, { port: { groupFwdMask: 0 } })
+      return
+    }
+    await this.#net.links.set(index, { port: { groupFwdMask: ALL_GROUPS } })
     await this.#net.links.addAltnames(index, [mark]).catch(ifThere)
     await this.#write(index, elements)
+    this.#said.set(index, { mark, elements })
   }
 
-  async #elementsFor(index: number, mark: string | undefined): Promise<Elements | undefined> {
+  async #elementsFor(index: number, marks: readonly string[]): Promise<Elements | undefined> {
     const elements = (await this.#read()).get(index)
-    return elements && mark !== undefined && markIn(elements) === mark ? elements : undefined
+    return elements && isOf(elements, marks) ? elements : undefined
   }
 
   async #read(): Promise<Map<number, Elements>> {
@@ -147,10 +220,13 @@ export class SpoofingGuard {
         await this.#firewall.transaction(changes, { handles: false, generation })
       } catch (error) {
         this.#generation = undefined
-        if (attempt < ATTEMPTS && error instanceof LinkwrightError && error.code === 'ERR_RULESET_CHANGED') continue
+        if (attempt < ATTEMPTS && (await this.#isOutrun(error, generation))) continue
         throw error
       }
-      if (changes.length > 0) this.#generation = generation + 1
+      if (changes.length > 0) {
+        this.#generation = generation + 1
+        if (this.#checked === generation) this.#checked = generation + 1
+      }
       if (wanted) known.set(index, wanted)
       else known.delete(index)
       return
@@ -162,6 +238,11 @@ export class SpoofingGuard {
     this.#last = result.catch(() => {})
     return await result
   }
+}
+
+function isOf(elements: Elements, marks: readonly string[]): boolean {
+  const mark = markIn(elements)
+  return mark !== undefined && marks.includes(mark)
 }
 
 function differences(before: Elements | undefined, wanted: Elements | undefined): Change[] {

@@ -37,6 +37,9 @@ export const SETS = {
 export type SetName = keyof typeof SETS
 export const SET_NAMES = Object.keys(SETS) as SetName[]
 
+/** How many rules the whole table has. */
+export const RULES = Object.values(rules).reduce((sum, list) => sum + list.length, 1)
+
 /** The whole table, without elements. `EEXIST` if there is one. */
 export function tableChanges(): Change[] {
   const chain = (name: string, hook?: 'prerouting'): Change => ({
