@@ -50,8 +50,9 @@ export class SavedPlan {
   async undo(): Promise<void> {
     if (this.status === 'undone') return
     const { links, made, back } = this.#state
-    for (const { index, name } of links) {
+    for (const { index, name, mayGo = false } of links) {
       const link = await this.#net.links.get(index).catch(() => undefined)
+      if (!link && mayGo) continue
       if (!link) throw stale(`${name} (index ${index}) is gone`)
       if (link.name !== name) throw stale(`index ${index} is ${link.name} now, and was ${name}`)
     }

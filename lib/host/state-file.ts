@@ -26,8 +26,8 @@ export interface SavedState {
   readonly version: 1
   readonly status: PlanStatus
   readonly host: HostIdentity
-  /** Links that have to be there, as they were called. */
-  readonly links: readonly { readonly index: number; readonly name: string }[]
+  /** Links that have to be there, as they were called; those that `mayGo` are guests', and may be gone as well. */
+  readonly links: readonly { readonly index: number; readonly name: string; readonly mayGo?: boolean }[]
   /** A link that the plan made: nothing else may have come to depend on it. */
   readonly made: readonly number[]
   readonly commands: readonly string[]

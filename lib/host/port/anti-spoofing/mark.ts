@@ -13,6 +13,11 @@ export function newMark(): string {
   return PREFIX + randomBytes(BYTES).toString('hex')
 }
 
+/** One, or several where two managers said something of a port at the same time. */
+export function marksOf({ altnames }: Link): string[] {
+  return altnames.filter(name => name.startsWith(PREFIX))
+}
+
 export function markOf({ altnames }: Link): string | undefined {
   return altnames.find(name => name.startsWith(PREFIX))
 }
