@@ -12,6 +12,8 @@ import type { NativeDescriptors, NativePoller } from './addon/descriptors.js'
 import type {
   HolderQuery,
   HolderScan,
+  MacvtapLink,
+  MacvtapNumbers,
   MacvtapOpened,
   MacvtapOpenOptions,
   TunIoctl,
@@ -92,6 +94,8 @@ export interface Addon {
   /** What open devices are called now, and whether they are in a namespace; an error for one that is deleted. */
   findTuns(netns: number, fds: number[]): Promise<(TunPlace | Error)[]>
   openMacvtap(options: MacvtapOpenOptions): Promise<MacvtapOpened>
+  /** Opens nothing. */
+  macvtapNumbers(link: MacvtapLink): Promise<MacvtapNumbers>
   /** Runs an ioctl on an engine thread (they take the RTNL lock). Resolves with the value that a TUNGET* wrote, else 0. */
   tunIoctl(fd: number, ioctl: TunIoctl, value: number): Promise<number>
   /** TUNGETIFF: resolves with the name and `IFF_*` flags. */

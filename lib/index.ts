@@ -136,6 +136,7 @@ export type { ServerExit } from './host/dnsmasq/server.js'
 export type { Duration } from './host/duration.js'
 export type { Finding as PlanFinding } from './host/finding.js'
 export type { Restoration, RestoreReason } from './host/guard.js'
+export type { GuestPortSpec, GuestPortSpecs, PortAntiSpoofing } from './host/network/guest-ports/spec.js'
 export { type GuestMacvtapOptions, type GuestTapOptions, Network } from './host/network/network.js'
 export { type PlanNetworksOptions, planNetworks } from './host/network/plan-networks.js'
 export type {

@@ -102,6 +102,18 @@ Failure SetOwner(int fd, const MacvtapOptions& options) {
 
 }  // namespace
 
+Result<MacvtapNumbers> FindMacvtapNumbers(const Netns& netns, const MacvtapOptions& options) {
+  const Result<TapSysfs> sysfs = netns.Run([] { return TapSysfs::Open(); });
+  if (!sysfs) return sysfs.failure;
+  const Result<dev_t> number = sysfs.value.NumberOf(options.name, options.index, options.address, false);
+  if (!number) return number.failure;
+  MacvtapNumbers found{number.value, 0};
+  const std::string path = "/dev/tap" + std::to_string(options.index);
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0 && S_ISCHR(status.st_mode)) found.node = status.st_rdev;
+  return found;
+}
+
 Result<MacvtapDevice> OpenMacvtapDevice(const Netns& netns, const MacvtapOptions& options) {
   const Result<TapSysfs> sysfs = netns.Run([] { return TapSysfs::Open(); });
   if (!sysfs) return sysfs.failure;

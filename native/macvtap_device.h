@@ -42,4 +42,14 @@ struct MacvtapDevice {
  */
 Result<MacvtapDevice> OpenMacvtapDevice(const Netns& netns, const MacvtapOptions& options);
 
+/** The character device that a link has, and the one that `/dev/tapN` is; 0 where there is none. */
+struct MacvtapNumbers {
+  dev_t link = 0;
+  dev_t node = 0;
+};
+
+/** Looks without opening anything: that would attach a queue. Of the options only what names the link counts.
+ */
+Result<MacvtapNumbers> FindMacvtapNumbers(const Netns& netns, const MacvtapOptions& options);
+
 }  // namespace linkwright

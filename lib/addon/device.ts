@@ -42,13 +42,24 @@ export interface TunPlace {
   here: boolean
 }
 
-export interface MacvtapOpenOptions {
+export interface MacvtapLink {
   /** Descriptor of the namespace that the link is in, or -1 for that of the process. Not kept. */
   netns: number
   name: string
   index: number
   /** The link's hardware address (6 bytes), compared with what the opened device says. */
   address: Uint8Array
+}
+
+/** Device numbers as sysfs writes them, `246:3`. */
+export interface MacvtapNumbers {
+  /** That of the link. */
+  link: string
+  /** That of `/dev/tapN`; '' without such a node. */
+  node: string
+}
+
+export interface MacvtapOpenOptions extends MacvtapLink {
   flags: number
   queues: number
   ioctls: [TunIoctl, number][]

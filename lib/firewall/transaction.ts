@@ -57,9 +57,13 @@ export function encodeChanges(
   return { requests, changeOf }
 }
 
-/** A whole transaction as bytes, for whoever sends it without this library; its last change asks for an answer. */
-export function batchOf(changes: readonly Change[]): Buffer {
-  const { requests } = encodeChanges(changes, new Map(), false)
+/**
+ * A whole transaction as bytes, for whoever sends it without this library; its last change asks for an answer.
+ *
+ * @param layouts of sets that exist and whose elements are changed
+ */
+export function batchOf(changes: readonly Change[], layouts: Layouts = new Map()): Buffer {
+  const { requests } = encodeChanges(changes, layouts, false)
   const batch = [bracket('NFNL_MSG_BATCH_BEGIN'), ...requests, bracket('NFNL_MSG_BATCH_END')]
   const last = requests.at(-1)
   if (last) dataView(last.bytes).setUint16(6, last.flags | NLM_F_ACK, hostLittleEndian)

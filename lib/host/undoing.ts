@@ -1,5 +1,6 @@
 /** Carrying out a way back, and what to say when it fails. */
 import { errnoName, LinkwrightError } from '../errors.js'
+import type { Link } from '../link/link.js'
 import type { Netlink } from '../link/netlink.js'
 import { Guard, type Restoration } from './guard.js'
 import { stale } from './host-identity.js'
@@ -41,15 +42,35 @@ export async function assertSameLinks(net: Netlink, links: SavedState['links']):
   }
 }
 
-/** A link that was made may have got ports and upper links that are not ours to cut off. */
+/** A link that was made may have got ports, upper links and guests that are not ours to cut off. */
 export async function assertUnused(net: Netlink, made: readonly number[], own: readonly number[]): Promise<void> {
   if (made.length === 0) return
-  for (const link of await net.links.list()) {
+  const links = await net.links.list()
+  await assertNotHeld(
+    net,
+    links.filter(({ index, kind = '' }) => made.includes(index) && OPENABLE.has(kind))
+  )
+  for (const link of links) {
     const on = [link.master, link.linkNetnsid === undefined ? link.link : undefined].find(
       index => index !== undefined && made.includes(index)
     )
     if (on === undefined || made.includes(link.index) || own.includes(link.index)) continue
     throw new LinkwrightError(`EBUSY: ${link.name} is on a link that would be removed; remove it first`, {
+      code: 'EBUSY',
+      link: link.name
+    })
+  }
+}
+
+const OPENABLE = new Set(['tun', 'macvtap'])
+
+async function assertNotHeld(net: Netlink, links: readonly Link[]): Promise<void> {
+  if (links.length === 0) return
+  const found = await net.links.holders(links.map(({ index }) => index))
+  for (const { link, holders } of found) {
+    const [holder] = holders
+    if (!holder) continue
+    throw new LinkwrightError(`EBUSY: ${holder.command} (${holder.pid}) has ${link.name} open; end it first`, {
       code: 'EBUSY',
       link: link.name
     })

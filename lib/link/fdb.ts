@@ -1,7 +1,7 @@
 /** Verbs over the forwarding database of bridges, VXLAN and macvlan links. */
 import { NLM_F_APPEND, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
-import { encodeRequest } from '../netlink/request.js'
+import { encodeRequest, type Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import { neighbourMessage } from '../rtnetlink/neighbour.js'
@@ -133,30 +133,39 @@ export class Fdb {
 
   async #send(verb: 'RTM_NEWNEIGH' | 'RTM_DELNEIGH', flags: number, options: AddFdbEntry, callOptions?: CallOptions) {
     checkKeys(options, KEYS)
-    const { lladdr, link, self, vlan, dst, port, vni, srcVni, via, nhId, sticky, extLearned } = options
-    const master = options.master ?? !self
-    const encode = (index: number, ifindex: number | undefined) => {
-      const value = {
-        family: 'bridge',
-        index,
-        // To delete from a device's own database takes NUD_PERMANENT too.
-        state: STATES[verb === 'RTM_DELNEIGH' ? 'permanent' : (options.type ?? (self ? 'permanent' : 'static'))],
-        flags: { self, master, sticky, extLearned },
-        lladdr,
-        dst,
-        vlan,
-        nhId,
-        port,
-        vni,
-        srcVni,
-        ifindex
-      }
-      return encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${lladdr} on ${index}` })
-    }
+    const { link, via } = options
+    const encode = (index: number, ifindex: number | undefined) => fdbRequest(verb, flags, options, index, ifindex)
     // Wrong input is refused before links are looked up.
     if (typeof link === 'string' || typeof via === 'string') encode(1, undefined)
     const index = await this.#links.indexOf(link, callOptions)
     const ifindex = via === undefined ? undefined : await this.#links.indexOf(via, callOptions)
     await this.#socket.request(encode(index, ifindex), callOptions)
   }
+}
+
+/** RTM_NEWNEIGH or RTM_DELNEIGH for the link of an ifindex, and that of `via`. */
+export function fdbRequest(
+  verb: 'RTM_NEWNEIGH' | 'RTM_DELNEIGH',
+  flags: number,
+  options: AddFdbEntry,
+  index: number,
+  ifindex?: number
+): Request {
+  const { lladdr, self, vlan, dst, port, vni, srcVni, nhId, sticky, extLearned } = options
+  const value = {
+    family: 'bridge',
+    index,
+    // To delete from a device's own database takes NUD_PERMANENT too.
+    state: STATES[verb === 'RTM_DELNEIGH' ? 'permanent' : (options.type ?? (self ? 'permanent' : 'static'))],
+    flags: { self, master: options.master ?? !self, sticky, extLearned },
+    lladdr,
+    dst,
+    vlan,
+    nhId,
+    port,
+    vni,
+    srcVni,
+    ifindex
+  }
+  return encodeRequest(verb, RTM[verb], schema, value, { flags, link: `${lladdr} on ${index}` })
 }

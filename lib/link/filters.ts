@@ -4,7 +4,7 @@ import type { InOf } from '../codec/codec.js'
 import { prefixPath } from '../codec/codec.js'
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
-import { encodeRequest } from '../netlink/request.js'
+import { encodeRequest, type Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import { filterHandleText, type TcHandle } from '../rtnetlink/tc-handle.js'
@@ -98,8 +98,7 @@ export class Filters {
     callOptions?: CallOptions
   ): Promise<void> {
     checkKeys(place, DELETE_KEYS)
-    const { kind } = place
-    const encode = (index: number) => this.#encode('RTM_DELTFILTER', 0, { ...placeOf(place), kind }, index, place.link)
+    const encode = (index: number) => deleteFilterRequest(place, index)
     encode(1)
     await explained(this.#socket.request(encode(await this.#links.indexOf(place.link, callOptions)), callOptions))
   }
@@ -108,7 +107,7 @@ export class Filters {
   async list(filter: Pick<FilterPlace, 'link' | 'parent' | 'chain'> & CallOptions): Promise<Filter[]> {
     checkKeys(filter, LIST_KEYS)
     const { parent, chain } = filter
-    const encode = (index: number) => this.#encode('RTM_GETTFILTER', NLM_F_DUMP, { parent, chain }, index)
+    const encode = (index: number) => encodeFilter('RTM_GETTFILTER', NLM_F_DUMP, { parent, chain }, index)
     encode(1)
     const replies = await this.#socket.dump(encode(await this.#links.indexOf(filter.link, filter)), filter)
     return replies.map(reply => new Filter(reply))
@@ -116,10 +115,7 @@ export class Filters {
 
   async #send(flags: number, options: AddFilter, callOptions?: CallOptions): Promise<Filter> {
     const encode = (index: number, dev: (ref: LinkRef) => number) => {
-      const given = withIndexes(options, dev)
-      const value = { ...placeOf(options), ...byKind(given, PLACE, filterKinds) }
-      const creating = (flags & NLM_F_CREATE) !== 0
-      return this.#encode('RTM_NEWTFILTER', flags | NLM_F_ECHO, value, index, options.link, creating)
+      return newFilterRequest(withIndexes(options, dev), flags | NLM_F_ECHO, index)
     }
     // Wrong input is refused before links are looked up.
     const names = new Map<LinkRef, number>()
@@ -131,18 +127,32 @@ export class Filters {
     const request = encode(await this.#links.indexOf(options.link, callOptions), ref => names.get(ref) as number)
     return new Filter(await echoed(this.#socket, request, RTM.RTM_NEWTFILTER, callOptions))
   }
+}
 
-  #encode(
-    verb: 'RTM_NEWTFILTER' | 'RTM_DELTFILTER' | 'RTM_GETTFILTER',
-    flags: number,
-    value: object,
-    index: number,
-    link?: LinkRef,
-    creating = false
-  ) {
-    const about = typeof link === 'object' ? link.index : link
-    return encodeRequest(verb, RTM[verb], schema, { ...value, index }, { flags, creating, link: about })
-  }
+/** RTM_NEWTFILTER for the link of an ifindex; actions name links by theirs. */
+export function newFilterRequest(options: AddFilter, flags: number, index: number): Request {
+  const value = { ...placeOf(options), ...byKind(options, PLACE, filterKinds) }
+  return encodeFilter('RTM_NEWTFILTER', flags, value, index, options.link)
+}
+
+/** RTM_DELTFILTER for the link of an ifindex. */
+export function deleteFilterRequest(
+  place: FilterPlace & { priority: number; kind?: string | undefined },
+  index: number
+): Request {
+  return encodeFilter('RTM_DELTFILTER', 0, { ...placeOf(place), kind: place.kind }, index, place.link)
+}
+
+function encodeFilter(
+  verb: 'RTM_NEWTFILTER' | 'RTM_DELTFILTER' | 'RTM_GETTFILTER',
+  flags: number,
+  value: object,
+  index: number,
+  link?: LinkRef
+): Request {
+  const about = typeof link === 'object' ? link.index : link
+  const creating = verb === 'RTM_NEWTFILTER' && (flags & NLM_F_CREATE) !== 0
+  return encodeRequest(verb, RTM[verb], schema, { ...value, index }, { flags, creating, link: about })
 }
 
 function placeOf({ parent, priority, protocol = 'all', handle, chain }: FilterPlace): object {

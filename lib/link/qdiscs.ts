@@ -2,7 +2,7 @@
 import { LinkwrightError } from '../errors.js'
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
-import { encodeRequest } from '../netlink/request.js'
+import { encodeRequest, type Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import type { TcHandle } from '../rtnetlink/tc-handle.js'
@@ -80,7 +80,7 @@ export class Qdiscs {
   /** Removes a qdisc with its classes and filters; the default one takes its place. `ENOENT` if there is none. */
   async delete(place: QdiscPlace & { kind?: 'ingress' | 'clsact' | undefined }, callOptions?: CallOptions) {
     checkKeys(place, DELETE_KEYS)
-    const encode = (index: number) => this.#encode('RTM_DELQDISC', 0, placeOf(place, place.kind), index, place.link)
+    const encode = (index: number) => deleteQdiscRequest(place, index)
     encode(1)
     await explained(this.#socket.request(encode(await this.#links.indexOf(place.link, callOptions)), callOptions))
   }
@@ -93,7 +93,7 @@ export class Qdiscs {
     checkKeys(place, PLACE)
     const index = await this.#links.indexOf(place.link, callOptions)
     // Older kernels send the answer as an echo, and none otherwise.
-    const request = this.#encode('RTM_GETQDISC', NLM_F_ECHO, placeOf(place), index, place.link)
+    const request = encodeQdisc('RTM_GETQDISC', NLM_F_ECHO, placeOf(place), index, place.link)
     try {
       const [reply] = await this.#socket.request(request, callOptions)
       return reply && new Qdisc(reply)
@@ -108,33 +108,44 @@ export class Qdiscs {
   async list(filter: { link?: LinkRef | undefined } & CallOptions = {}): Promise<Qdisc[]> {
     checkKeys(filter, LIST_KEYS)
     const index = filter.link === undefined ? 0 : await this.#links.indexOf(filter.link, filter)
-    const replies = await this.#socket.dump(this.#encode('RTM_GETQDISC', NLM_F_DUMP, {}, index), filter)
+    const replies = await this.#socket.dump(encodeQdisc('RTM_GETQDISC', NLM_F_DUMP, {}, index), filter)
     // The kernel gives those of all links.
     return replies.map(reply => new Qdisc(reply)).filter(qdisc => index === 0 || qdisc.index === index)
   }
 
   async #send(flags: number, options: AddQdisc, callOptions?: CallOptions): Promise<Qdisc> {
-    const value = { ...placeOf(options, options.kind), ...byKind(options, PLACE, qdiscKinds) }
-    const creating = (flags & NLM_F_CREATE) !== 0
-    const encode = (index: number) =>
-      this.#encode('RTM_NEWQDISC', flags | NLM_F_ECHO, value, index, options.link, creating)
+    const encode = (index: number) => newQdiscRequest(options, flags | NLM_F_ECHO, index)
     // Wrong input is refused before the link is looked up.
     encode(1)
     const request = encode(await this.#links.indexOf(options.link, callOptions))
     return new Qdisc(await echoed(this.#socket, request, RTM.RTM_NEWQDISC, callOptions))
   }
+}
 
-  #encode(
-    verb: 'RTM_NEWQDISC' | 'RTM_DELQDISC' | 'RTM_GETQDISC',
-    flags: number,
-    value: object,
-    index: number,
-    link?: LinkRef,
-    creating = false
-  ) {
-    const about = typeof link === 'object' ? link.index : link
-    return encodeRequest(verb, RTM[verb], schema, { ...value, index }, { flags, creating, link: about })
-  }
+/** RTM_NEWQDISC for the link of an ifindex. */
+export function newQdiscRequest(options: AddQdisc, flags: number, index: number): Request {
+  const value = { ...placeOf(options, options.kind), ...byKind(options, PLACE, qdiscKinds) }
+  return encodeQdisc('RTM_NEWQDISC', flags, value, index, options.link)
+}
+
+/** RTM_DELQDISC for the link of an ifindex. */
+export function deleteQdiscRequest(
+  place: QdiscPlace & { kind?: 'ingress' | 'clsact' | undefined },
+  index: number
+): Request {
+  return encodeQdisc('RTM_DELQDISC', 0, placeOf(place, place.kind), index, place.link)
+}
+
+function encodeQdisc(
+  verb: 'RTM_NEWQDISC' | 'RTM_DELQDISC' | 'RTM_GETQDISC',
+  flags: number,
+  value: object,
+  index: number,
+  link?: LinkRef
+): Request {
+  const about = typeof link === 'object' ? link.index : link
+  const creating = verb === 'RTM_NEWQDISC' && (flags & NLM_F_CREATE) !== 0
+  return encodeRequest(verb, RTM[verb], schema, { ...value, index }, { flags, creating, link: about })
 }
 
 /** Where a qdisc is, for the kernel: ingress and clsact have one place only. */

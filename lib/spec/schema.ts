@@ -10,6 +10,7 @@ import type {
   NetworksSpec,
   RoutedNetwork
 } from '../host/network/spec.js'
+import { guestPorts } from './guest-ports.js'
 
 const text = z.string()
 const list = <T extends z.ZodType>(item: T) => z.array(item).readonly()
@@ -144,4 +145,7 @@ const network: z.ZodType<NetworkSpec> = z.discriminatedUnion('kind', [
   directNetwork
 ])
 
-export const networksSchema: z.ZodType<NetworksSpec> = z.strictObject({ networks: z.record(text, network) })
+export const networksSchema: z.ZodType<NetworksSpec> = z.strictObject({
+  networks: z.record(text, network),
+  ports: guestPorts.optional()
+})

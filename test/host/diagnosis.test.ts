@@ -1,10 +1,13 @@
 /** Each state that keeps packets away is made, and found, and nothing else is. */
+import { execFileSync } from 'node:child_process'
+import { statSync } from 'node:fs'
 import { describe, expect, onTestFinished, vi } from 'vitest'
-import { diagnose, Netlink, type NetworksSpec, Tap } from '../../lib/index.js'
+import { diagnose, Macvtap, Netlink, type NetworksSpec, Tap } from '../../lib/index.js'
 import { type Nft, test } from '../firewall/support/firewall.js'
 import { has } from '../support/features.js'
 import { holdElsewhere } from '../support/holding.js'
 import type { Namespace } from '../support/namespace.js'
+import { freshIndex } from '../tap/support/system.js'
 
 const MAC = '52:54:00:00:00:01'
 const OTHER = '52:54:00:00:00:02'
@@ -267,7 +270,7 @@ test('macvtaps: a lower device that is down, and the host', async ({ ns, skip })
   ns.tools.ip('link add name eth0 type veth peer name far')
   for (const link of ['eth0', 'far']) ns.tools.ip(`link set dev ${link} up`)
   ns.tools.ip('address add 192.0.2.1/24 dev eth0')
-  ns.tools.ip('link add link eth0 name direct type macvtap mode bridge')
+  ns.tools.ip(`link add link eth0 name direct index ${freshIndex()} type macvtap mode bridge`)
   ns.tools.ip('link set dev direct up')
   const told = async (options = {}) => (await codes(ns, options, 'direct')).filter(code => code !== 'tap-not-held')
   expect(await told({ peer: '192.0.2.9' })).toEqual([])
@@ -276,6 +279,40 @@ test('macvtaps: a lower device that is down, and the host', async ({ ns, skip })
   await vi.waitFor(async () => expect(await told()).toEqual(['lower-down']), 5000)
   ns.tools.ip('link set dev eth0 down')
   expect(await told()).toEqual(['lower-down'])
+})
+
+test('a macvtap whose node is a link of another namespace, or is not there', async ({ ns, other, skip }) => {
+  if (!has('macvtap')) skip('no macvtap')
+  const index = freshIndex()
+  for (const { tools } of [other, ns]) {
+    tools.ip('link add name eth0 type veth peer name far')
+    tools.ip(`link add link eth0 name direct index ${index} type macvtap mode bridge`)
+    for (const link of ['eth0', 'far', 'direct']) tools.ip(`link set dev ${link} up`)
+  }
+  expect(await codes(other, {}, 'direct')).toEqual(['tap-not-held'])
+  expect(await codes(ns, {}, 'direct')).toEqual(['tap-not-held', 'node-of-another'])
+  const finding = async () => (await diagnose(ns.net, 'direct')).find(({ code }) => code !== 'tap-not-held')
+  const own = execFileSync('ip', ['netns', 'exec', ns.name, 'cat', `/sys/class/net/direct/tap${index}/dev`])
+  const device = own.toString().trim()
+  const [major, minor] = device.split(':')
+  const { rdev } = statSync(`/dev/tap${index}`)
+  const nodeDevice = `${(rdev >> 8) & 0xfff}:${(rdev & 0xff) | ((rdev >> 12) & 0xfff00)}`
+  expect(nodeDevice).not.toBe(device)
+  expect(await finding()).toMatchObject({
+    about: 'direct',
+    evidence: { node: `/dev/tap${index}`, nodeDevice, device },
+    remedy: expect.stringContaining(`mknod /dev/direct c ${major} ${minor}`)
+  })
+  {
+    // Who has it open needs no node.
+    await using _ = await Macvtap.open('direct', { net: ns.net })
+    expect(await codes(ns, {}, 'direct')).toEqual([])
+  }
+  other.tools.ip('link del dev direct')
+  expect(await finding()).toMatchObject({
+    code: 'node-missing',
+    evidence: { node: `/dev/tap${index}`, nodeDevice: '' }
+  })
 })
 
 test('wrong input is refused', async ({ ns }) => {

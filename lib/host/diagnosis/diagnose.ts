@@ -14,6 +14,7 @@ import { isolation } from './isolation.js'
 import { linkState } from './link-state.js'
 import { lowerDown } from './lower-down.js'
 import { macClash } from './mac-clash.js'
+import { macvtapNode } from './macvtap-node.js'
 import { mtuMismatch } from './mtu-mismatch.js'
 import { portState } from './port-state.js'
 import { rpFilter } from './rp-filter.js'
@@ -26,6 +27,7 @@ const KEYS: ReadonlySet<string> = new Set<keyof DiagnoseOptions>(['mac', 'ips', 
 const CHECKS: readonly ((situation: Situation) => readonly Diagnosis[] | Promise<readonly Diagnosis[]>)[] = [
   linkState,
   tapHolder,
+  macvtapNode,
   lowerDown,
   portState,
   isolation,

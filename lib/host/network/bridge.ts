@@ -110,6 +110,10 @@ async function those({ net }: Situation, wanted: readonly Sysctl[]): Promise<Sys
   return wanted.filter((_, at) => found[at] !== undefined)
 }
 
+/** The MTU that the bridge of a network has, or will have. */
+export const mtuOf = (network: BridgedNetwork, situation: Situation, link: Link | undefined): number =>
+  network.mtu ?? link?.mtu ?? leastMtu(network, situation)
+
 function leastMtu(network: BridgedNetwork, situation: Situation): number {
   const ports = network.kind === 'bridge' ? (network.ports ?? []) : []
   const mtus = ports.flatMap(port => linkNamed(situation, port)?.mtu ?? [])

@@ -7,6 +7,7 @@ import { checkOptions } from '../dnsmasq/check-options.js'
 import * as check from '../dnsmasq/checks.js'
 import { addressNumber, bounds, networkAddress } from '../dnsmasq/subnet.js'
 import { checkTogether } from './check-together.js'
+import { checkPorts as checkGuestPorts } from './guest-ports/check.js'
 import { servicesOf } from './services.js'
 import type {
   BridgeNetwork,
@@ -33,24 +34,29 @@ const MODES = ['bridge', 'private', 'vepa', 'passthru', 'source']
 
 /** @throws LinkwrightError `ERR_INVALID_ARG_VALUE` with the path of what is wrong: `networks.virbr0.addresses[0]` */
 export function checkSpec(spec: NetworksSpec): void {
-  check.checkKeys(spec, new Set(['networks']))
+  check.checkKeys(spec, new Set(['networks', 'ports']))
   const { networks } = spec
   if (typeof networks !== 'object' || networks === null || Array.isArray(networks) || networks instanceof Map) {
     throw invalidArgument('networks', 'networks by name', networks)
   }
   const claims = new Map<string, string>()
+  const claim = (link: string, path: string, owner: string) => {
+    const other = claims.get(link)
+    if (other) throw invalidArgument(path, `a link that ${other} does not have`, link)
+    claims.set(link, owner)
+  }
   for (const [name, network] of Object.entries(networks)) {
     const path = `networks.${name}`
     // The same name is that of a link, of its owner and of a table.
     check.networkName(name, path)
     linkName(name, path)
     checkNetwork(network, path)
-    for (const [link, where] of linksOf(name, network)) {
-      const other = claims.get(link)
-      if (other) throw invalidArgument(`${path}${where}`, `a link that ${other} does not have`, link)
-      claims.set(link, path)
-    }
+    for (const [link, where] of linksOf(name, network)) claim(link, `${path}${where}`, path)
   }
+  checkGuestPorts(spec, (name, path) => {
+    linkName(name, path)
+    claim(name, path, path)
+  })
   checkTogether(networks, claims)
 }
 

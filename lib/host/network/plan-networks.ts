@@ -16,6 +16,7 @@ import { directOf } from './direct.js'
 import { firewallOf } from './firewall-step.js'
 import { type Born, forwardingSteps } from './forwarding.js'
 import { legacyTables } from './legacy-tables.js'
+import { guestPortsOf } from './guest-ports/plan-ports.js'
 import { portsOf } from './ports.js'
 import { dnsmasqOf, serviceSteps } from './services.js'
 import { linkNamed, look, type Situation } from './situation.js'
@@ -80,6 +81,8 @@ interface NetworkParts {
   readonly steps: readonly Step[]
   /** What comes when everything else is there. */
   readonly last: readonly Step[]
+  /** Where guests' ports go. */
+  readonly bridge?: BridgePart
   readonly conflicts: readonly Finding[]
   readonly warnings: readonly Finding[]
   readonly links: PlanParts['links']
@@ -90,13 +93,17 @@ interface NetworkParts {
   readonly verifications: readonly PlanParts['verify'][]
 }
 
-async function workOut(net: Netlink, { networks }: NetworksSpec, options: PlanNetworksOptions) {
+async function workOut(net: Netlink, spec: NetworksSpec, options: PlanNetworksOptions) {
+  const { networks } = spec
   const situation = await look(net)
   const parts: NetworkParts[] = []
+  const bridges = new Map<string, BridgePart>()
   const families = new Set<string>()
   const guests = Object.values(networks).filter(({ kind }) => kind !== 'direct')
   for (const [name, network] of Object.entries(networks)) {
-    parts.push(await partsOf(name, network, situation, options, networks))
+    const part = await partsOf(name, network, situation, options, networks)
+    parts.push(part)
+    if (part.bridge) bridges.set(name, part.bridge)
     if (network.kind !== 'nat' && network.kind !== 'routed') continue
     for (const { family } of prefixesOf(network)) families.add(family)
   }
@@ -105,14 +112,20 @@ async function workOut(net: Netlink, { networks }: NetworksSpec, options: PlanNe
     families,
     parts.flatMap(({ born = [] }) => born)
   )
+  const ports = await guestPortsOf(spec, bridges, situation)
   return {
     net,
     // Rules are there before anything is forwarded, and everything before guests get addresses.
-    steps: [...parts.flatMap(({ steps }) => steps), ...forwarding, ...parts.flatMap(({ last }) => last)],
-    conflicts: parts.flatMap(({ conflicts }) => conflicts),
+    steps: [
+      ...parts.flatMap(({ steps }) => steps),
+      ...forwarding,
+      ...parts.flatMap(({ last }) => last),
+      ...ports.steps
+    ],
+    conflicts: [...parts.flatMap(({ conflicts }) => conflicts), ...ports.conflicts],
     warnings: [...parts.flatMap(({ warnings }) => warnings), ...(guests.length > 0 ? await legacyTables(net) : [])],
-    links: parts.flatMap(({ links }) => links),
-    made: parts.flatMap(({ made }) => made),
+    links: [...parts.flatMap(({ links }) => links), ...ports.links],
+    made: [...parts.flatMap(({ made }) => made), ...ports.made],
     verifications: parts.flatMap(({ verifications }) => verifications)
   }
 }
@@ -157,7 +170,8 @@ async function onBridge(name: string, network: BridgeNetwork, situation: Situati
     made: bridge.made ? [bridge.index] : [],
     born: bridge.made ? [{ name, like: (taken && nic) ?? 'default' }] : [],
     verifications: taken ? [taken.verify] : [],
-    last: []
+    last: [],
+    bridge
   }
 }
 
@@ -201,7 +215,8 @@ async function forGuests(
     links: linksOf(bridge),
     made: bridge.made ? [bridge.index] : [],
     verifications: [],
-    last: services.steps
+    last: services.steps,
+    bridge
   }
 }
 

@@ -36,7 +36,7 @@ export async function portsOf(bridge: BridgePart, names: readonly string[], situ
   return { steps, conflicts, links }
 }
 
-function conflictsOf(link: Link, bridge: BridgePart, { addresses, links }: Situation): Finding[] {
+export function conflictsOf(link: Link, bridge: Pick<BridgePart, 'index'>, { addresses, links }: Situation): Finding[] {
   const { name = '', index } = link
   const own = addresses.filter(each => each.index === index && !(each.family === 'inet6' && each.scope === 'link'))
   const found: Finding[] = []

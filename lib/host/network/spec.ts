@@ -1,9 +1,12 @@
 /** Networks for guests, as they are wanted. */
 import type { Dhcp4Options, Dhcp6Options, DnsOptions, HostRecord, Reservation } from '../dnsmasq/options.js'
+import type { GuestPortSpecs } from './guest-ports/spec.js'
 
 /** By name, which is also the name of the network's bridge: up to 15 letters, digits, dots, hyphens and underscores. */
 export interface NetworksSpec {
   networks: Readonly<Record<string, NetworkSpec>>
+  /** Of guests, by the names of their links. */
+  ports?: GuestPortSpecs | undefined
 }
 
 export type NetworkSpec = BridgeNetwork | NatNetwork | RoutedNetwork | IsolatedNetwork | DirectNetwork

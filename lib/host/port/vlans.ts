@@ -1,8 +1,9 @@
 /** VLANs of a port of a bridge that filters them. */
+import { prefixPath } from '../../codec/codec.js'
 import { invalidArgument } from '../../errors.js'
 import type { Netlink } from '../../link/netlink.js'
 import { NLM_F_DUMP } from '../../netlink/constants.js'
-import { encodeRequest } from '../../netlink/request.js'
+import { encodeRequest, type Request } from '../../netlink/request.js'
 import { checkKeys } from '../../options.js'
 import { bridgeVlanMessage } from '../../rtnetlink/bridge-vlan.js'
 import { AF_BRIDGE } from '../../rtnetlink/family.js'
@@ -19,7 +20,7 @@ export interface PortVlans {
 const KEYS: ReadonlySet<string> = new Set<keyof PortVlans>(['untagged', 'tagged'])
 const LAST = 4094
 
-interface VlanFlags {
+export interface VlanFlags {
   readonly pvid: boolean
   readonly untagged: boolean
 }
@@ -30,7 +31,11 @@ export type VlanMap = ReadonlyMap<number, VlanFlags>
 /** Throws `ERR_INVALID_ARG_VALUE`. */
 export function vlanMap(vlans: PortVlans, path = 'vlans'): VlanMap {
   if (typeof vlans !== 'object' || vlans === null) throw invalidArgument(path, 'an object, or null', vlans)
-  checkKeys(vlans, KEYS)
+  try {
+    checkKeys(vlans, KEYS)
+  } catch (error) {
+    throw prefixPath(error, path)
+  }
   const { untagged, tagged = [] } = vlans
   const map = new Map<number, VlanFlags>()
   if (!Array.isArray(tagged)) throw invalidArgument(`${path}.tagged`, 'an array of VLANs and ranges', tagged)
@@ -95,19 +100,25 @@ const AT_ONCE = 1000
 
 /** Gives a port these VLANs and no others: first those that come, so that nothing is interrupted that stays. */
 export async function writeVlans(net: Netlink, index: number, before: VlanMap, wanted: VlanMap): Promise<void> {
+  for (const request of vlanRequests(index, before, wanted)) await net.socket.request(request)
+}
+
+/** What makes these VLANs of those. */
+export function vlanRequests(index: number, before: VlanMap, wanted: VlanMap): Request[] {
   const come = [...wanted].filter(([vid, { pvid, untagged }]) => {
     const old = before.get(vid)
     return !old || old.pvid !== pvid || old.untagged !== untagged
   })
   const gone = [...before.keys()].filter(vid => !wanted.has(vid)).map((vid): [number, object] => [vid, {}])
-  await send(net, 'RTM_SETLINK', index, come)
-  await send(net, 'RTM_DELLINK', index, gone)
+  return [...inChunks('RTM_SETLINK', index, come), ...inChunks('RTM_DELLINK', index, gone)]
 }
 
-async function send(net: Netlink, verb: 'RTM_SETLINK' | 'RTM_DELLINK', index: number, all: [number, object][]) {
+function inChunks(verb: 'RTM_SETLINK' | 'RTM_DELLINK', index: number, all: readonly [number, object][]): Request[] {
+  const requests: Request[] = []
   for (let at = 0; at < all.length; at += AT_ONCE) {
     const vlans = all.slice(at, at + AT_ONCE).map(([vid, flags]) => ({ vid, flags }))
     const value = { family: AF_BRIDGE, index, afSpec: { vlans } }
-    await net.socket.request(encodeRequest(verb, RTM[verb], bridgeVlanMessage, value, { link: index }))
+    requests.push(encodeRequest(verb, RTM[verb], bridgeVlanMessage, value, { link: index }))
   }
+  return requests
 }

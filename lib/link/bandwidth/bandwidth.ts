@@ -10,12 +10,13 @@ import {
   ifbName,
   ifbStep,
   orphans,
+  PLAIN,
   type RedirectState,
   type RedirectVerbs,
   readRedirect,
   redirectSteps
 } from './redirect.js'
-import { type RootState, readRoot, type ShapedLink, shapedTo, shapeSteps, unshapeSteps } from './shaper.js'
+import { BARE, type RootState, readRoot, type ShapedLink, shapedTo, shapeSteps, unshapeSteps } from './shaper.js'
 import { type BandwidthStep, carryOut } from './steps.js'
 
 export interface BandwidthOptions extends CallOptions {
@@ -49,6 +50,18 @@ interface Wanted {
   readonly ingress: Shape | null | undefined
 }
 
+/** A port, and whether it is the guest's own NIC. */
+export interface LimitedPort extends ShapedLink {
+  readonly swapped: boolean
+}
+
+/** What a port has, and what it takes to have something else. */
+export interface LimitChange {
+  readonly root: RootState
+  readonly redirect: RedirectState
+  readonly steps: readonly BandwidthStep[]
+}
+
 /**
  * Limits of ports, seen by the guest: what a TAP or veth of the host sends is inbound. A macvtap is the guest's own NIC:
  * there it is the other way round.
@@ -75,15 +88,22 @@ export class Bandwidth {
    * kernel lacks HTB, u32, mirred or ifb; `ERR_INVALID_ARG_VALUE`
    */
   async set(ref: LinkRef, limits: BandwidthLimits, options: BandwidthOptions = {}): Promise<BandwidthPlan> {
-    checkKeys(limits, LIMITS_KEYS)
+    const shapes = shapesOf(limits)
     checkKeys(options, OPTION_KEYS)
-    const [inbound, outbound] = (['inbound', 'outbound'] as const).map(direction => {
-      const limit = limits[direction]
-      return limit === undefined || limit === null ? limit : shapeOf(limit, direction)
-    })
     const port = await this.#port(ref, options)
-    const wanted = port.swapped ? { egress: outbound, ingress: inbound } : { egress: inbound, ingress: outbound }
+    const wanted = wantedOf(shapes, port)
     return await this.#alone(port.index, () => this.#set(port, wanted, options))
+  }
+
+  /**
+   * What it would take to limit a port; one that is `new` is not there yet. Nothing is changed.
+   *
+   * @internal
+   */
+  async change(port: LimitedPort, limits: BandwidthLimits, options: { new?: boolean } = {}): Promise<LimitChange> {
+    const wanted = wantedOf(shapesOf(limits), port)
+    if (options.new) return { root: BARE, redirect: PLAIN, steps: this.#steps(port, wanted, BARE, PLAIN) }
+    return await this.#change(port, wanted, false)
   }
 
   /** Lifts both limits. */
@@ -112,17 +132,21 @@ export class Bandwidth {
   }
 
   async #set(port: ShapedLink, wanted: Wanted, { replace = false, dryRun = false, signal }: BandwidthOptions) {
-    const [root, redirect] = await Promise.all([readRoot(this.#verbs, port), readRedirect(this.#verbs, port)])
-    if (!replace) {
-      if (wanted.egress && root.foreign) throw foreignError(port, 'root', root.qdisc)
-      if (wanted.ingress && redirect.foreign) throw foreignError(port, 'ingress', redirect.qdisc)
-    }
-    const steps = this.#steps(port, wanted, root, redirect)
+    const { steps, redirect } = await this.#change(port, wanted, replace)
     if (!dryRun) {
       if (wanted.ingress && !redirect.ifb) await this.removeOrphans()
       await carryOut(steps, signal)
     }
     return new BandwidthPlan(steps)
+  }
+
+  async #change(port: ShapedLink, wanted: Wanted, replace: boolean): Promise<LimitChange> {
+    const [root, redirect] = await Promise.all([readRoot(this.#verbs, port), readRedirect(this.#verbs, port)])
+    if (!replace) {
+      if (wanted.egress && root.foreign) throw foreignError(port, 'root', root.qdisc)
+      if (wanted.ingress && redirect.foreign) throw foreignError(port, 'ingress', redirect.qdisc)
+    }
+    return { root, redirect, steps: this.#steps(port, wanted, root, redirect) }
   }
 
   /** What is added comes first, and what cannot be taken back, an ifb that is removed, last. */
@@ -140,18 +164,17 @@ export class Bandwidth {
     const made = (link: ShapedLink) => {
       ifb.index = link.index
     }
-    const bare: RootState = { qdisc: undefined, shaper: undefined, leaf: undefined, foreign: false }
     return [
       ...(state.ifb ? [] : [ifbStep(this.#verbs, port, made)]),
-      ...shapeSteps(this.#verbs, ifb, state.root ?? bare, shape),
+      ...shapeSteps(this.#verbs, ifb, state.root ?? BARE, shape),
       ...redirectSteps(this.#verbs, port, state, () => ifb)
     ]
   }
 
-  async #port(ref: LinkRef, options: CallOptions): Promise<ShapedLink & { swapped: boolean }> {
+  async #port(ref: LinkRef, options: CallOptions): Promise<LimitedPort> {
     const target = typeof ref === 'object' && ref !== null ? ref.index : ref
     const { name, index, kind } = await this.#verbs.links.get(target, options)
-    return { name: name as string, index, swapped: kind === 'macvtap' || kind === 'ipvtap' }
+    return { name: name as string, index, swapped: isGuestNic(kind) }
   }
 
   async #alone<T>(port: number, work: () => Promise<T>): Promise<T> {
@@ -167,6 +190,23 @@ export class Bandwidth {
       if (this.#busy.get(port) === mine) this.#busy.delete(port)
     }
   }
+}
+
+/** What such a link sends, the guest sends; of a TAP the guest has the other end. */
+export const isGuestNic = (kind: string | undefined): boolean => kind === 'macvtap' || kind === 'ipvtap'
+
+/** Refuses what makes no sense. */
+export function shapesOf(limits: BandwidthLimits): Record<'inbound' | 'outbound', Shape | null | undefined> {
+  checkKeys(limits, LIMITS_KEYS)
+  const shape = (direction: 'inbound' | 'outbound') => {
+    const limit = limits[direction]
+    return limit === undefined || limit === null ? limit : shapeOf(limit, direction)
+  }
+  return { inbound: shape('inbound'), outbound: shape('outbound') }
+}
+
+function wantedOf({ inbound, outbound }: ReturnType<typeof shapesOf>, { swapped }: LimitedPort): Wanted {
+  return swapped ? { egress: outbound, ingress: inbound } : { egress: inbound, ingress: outbound }
 }
 
 function foreignError({ name }: ShapedLink, place: string, qdisc: Qdisc | undefined): LinkwrightError {

@@ -15,12 +15,12 @@ import { type RootState, readRoot, type ShapedLink, type ShaperVerbs } from './s
 import type { BandwidthStep } from './steps.js'
 
 /** Filters have no owner: ours is told by a priority that nobody else chooses. */
-const PRIORITY = 0x6c77
+export const PRIORITY = 0x6c77
 /** In the Ethernet header, so that a frame without anything behind it matches too. tc wants a multiple of four. */
 const IN_HEADER = -4
 
 /** Not that of the port: what removes or ensures an owner's links knows nothing of ifbs. */
-const OWNER = 'linkwright.bandwidth'
+export const OWNER = 'linkwright.bandwidth'
 
 export interface RedirectVerbs extends ShaperVerbs {
   readonly links: Links
@@ -39,6 +39,17 @@ export interface RedirectState {
   readonly others: number
   /** Whether the place is somebody else's. */
   readonly foreign: boolean
+}
+
+/** Of a port that is not there yet, or that nothing was done to. */
+export const PLAIN: RedirectState = {
+  ifb: undefined,
+  root: undefined,
+  qdisc: undefined,
+  filter: undefined,
+  target: undefined,
+  others: 0,
+  foreign: false
 }
 
 /** The ifb of a port is named after its ifindex, which is not given to another while the namespace lives. */
@@ -154,7 +165,7 @@ function filterRemoval(filters: Filters, port: ShapedLink): BandwidthStep {
   }
 }
 
-function redirection(port: ShapedLink, ifb: number): AddFilter {
+export function redirection(port: ShapedLink, ifb: number): AddFilter {
   return {
     link: port.index,
     parent: 'ingress',

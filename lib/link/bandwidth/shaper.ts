@@ -12,9 +12,9 @@ import type { Qdisc, Qdiscs } from '../qdiscs.js'
 import type { Shape } from './limits.js'
 import { type BandwidthStep, carryOut } from './steps.js'
 
-const ROOT = '6c77:'
-const CLASS = '6c77:1'
-const LEAF = '6c78:'
+export const ROOT = '6c77:'
+export const CLASS = '6c77:1'
+export const LEAF = '6c78:'
 
 export interface ShapedLink {
   readonly name: string
@@ -79,10 +79,10 @@ export function unshapeSteps(verbs: ShaperVerbs, link: ShapedLink, state: RootSt
   ]
 }
 
-/** What a link has whose root qdisc is the kernel's own. */
-const BARE: RootState = { qdisc: undefined, shaper: undefined, leaf: undefined, foreign: false }
+/** What a link has whose root qdisc is the kernel's own, or that is not there yet. */
+export const BARE: RootState = { qdisc: undefined, shaper: undefined, leaf: undefined, foreign: false }
 
-function bytesOf({ rate }: Shape['settings']): number {
+export function bytesOf({ rate }: Shape['settings']): number {
   return Number(BigInt(rate) / 8n)
 }
 
@@ -125,7 +125,7 @@ const QUEUE_SECONDS = 0.1
 const OVERHEAD = 4
 
 /** Queues for a rate, the best first; every kernel that has HTB has the last. */
-function queuesFor({ bytes }: Shape): [Queue, Queue] {
+export function queuesFor({ bytes }: Shape): [Queue, Queue] {
   // A frame may take longer than the usual target: then nothing would ever be in time.
   const target = Math.min(Math.max(TARGET, Math.ceil((1.5 * FRAME * 1e6) / bytes)), 2 ** 31)
   const waiting = Math.min(Math.max(LEAST_QUEUE, Math.ceil(bytes * QUEUE_SECONDS)), 2 ** 28)

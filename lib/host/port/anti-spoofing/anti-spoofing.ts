@@ -16,7 +16,7 @@ import { IN_TABLE, RULES, SET_NAMES, TABLE, tableChanges } from './table.js'
  * netfilter at all. It learns their source, and the host sees them on the port. From a port that forwards them they go the
  * way of all others. That of pause frames (bit 1) cannot be chosen, and is always dropped.
  */
-const ALL_GROUPS = 0xfffd
+export const ALL_GROUPS = 0xfffd
 
 /** Somebody else may change the ruleset between a look and a change: then it is looked at again. */
 const ATTEMPTS = 20
@@ -75,6 +75,11 @@ export class SpoofingGuard {
       }
       return () => this.#alone(undo)
     })
+  }
+
+  /** Makes the table have these elements of a port and no others, whatever mark the port has; for plans. */
+  async put(index: number, elements: Elements | undefined): Promise<void> {
+    await this.#alone(() => this.#write(index, elements))
   }
 
   /** What a port is held to; `undefined` for nothing. */
@@ -245,7 +250,8 @@ function isOf(elements: Elements, marks: readonly string[]): boolean {
   return mark !== undefined && marks.includes(mark)
 }
 
-function differences(before: Elements | undefined, wanted: Elements | undefined): Change[] {
+/** What makes the elements of a port these of those. */
+export function differences(before: Elements | undefined, wanted: Elements | undefined): Change[] {
   const changes: Change[] = []
   for (const set of SET_NAMES) {
     const [old, next] = [before?.[set] ?? [], wanted?.[set] ?? []]
