@@ -154,6 +154,11 @@ export abstract class QueueDevice {
     this.#vnetHeaderSize = size
   }
 
+  /** @internal Asks the device: who was given the descriptors may have changed it, as QEMU does (12 bytes, virtio 1.0). */
+  async readVnetHeaderSize(): Promise<void> {
+    if (this.#vnetHeaderSize > 0) this.#vnetHeaderSize = await this.ioctl('TUNGETVNETHDRSZ', 0)
+  }
+
   /** Takes a queue into use again (TUNSETQUEUE). */
   async attachQueue(queue: number): Promise<void> {
     await this.ioctl('TUNSETQUEUE', IFF.ATTACH_QUEUE, queue)

@@ -11,7 +11,9 @@ import { tempFolder } from './temp.mjs'
 
 const INIT = fileURLToPath(new URL('init.sh', import.meta.url))
 const MODULES = ['virtio_pci', 'virtio_net', 'af_packet']
-const KERNEL_OPTIONS = 'console=ttyS0 quiet panic=-1 oops=panic random.trust_cpu=on tsc=reliable mitigations=off'
+// On a busy machine the emulated timer may come too late for a kernel that checks it, which panics then.
+const KERNEL_OPTIONS =
+  'console=ttyS0 quiet panic=-1 oops=panic no_timer_check random.trust_cpu=on tsc=reliable mitigations=off'
 
 /** @returns {Promise<string | null>} why no guest can be booted here; installs what it may */
 export async function whyNoGuest() {

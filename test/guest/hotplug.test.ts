@@ -1,10 +1,9 @@
 /** Cards that a running guest gets: descriptors over QMP, as a hypervisor manager hands them over. */
 import { expect, test } from 'vitest'
-import { FdSocket } from '../../lib/index.js'
 import { ipLink, openFiles } from '../tap/support/system.js'
 import type { Guest } from './guest.mjs'
-import { Qmp, type QmpTransport } from './qmp.mjs'
 import { expectReach } from './support/pings.js'
+import { openQmp, plug, unplug } from './support/plugging.js'
 import { scene } from './support/scene.js'
 
 const MAC = '52:54:00:00:0a:0b'
@@ -13,45 +12,10 @@ const given = scene(['tap', 'macvtap'], async scene => {
   const wire = await scene.wire({ master: (await scene.bridge('br0')).name as string })
   const lower = await scene.wire()
   const guest = await scene.guest({ cpus: 2 })
-  const qmp = await Qmp.open(qmpTransport(await FdSocket.connect(guest.qmpPath)))
+  const qmp = await openQmp(guest)
   scene.later(() => qmp.close())
   return { scene, wire, lower, guest, qmp }
 })
-
-/** QMP over our socket, which takes descriptors along. */
-function qmpTransport(socket: FdSocket): QmpTransport {
-  return {
-    write: (data, fds) => socket.send(data, fds),
-    async *[Symbol.asyncIterator]() {
-      for await (const { data } of socket) yield data
-    },
-    close: () => socket.close()
-  }
-}
-
-/** Plugs a card in; each descriptor goes in a message of its own. */
-async function plug(qmp: Qmp, id: string, fds: number[], mac: string): Promise<void> {
-  const names = fds.map((_, queue) => `${id}-${queue}`)
-  for (const [queue, fd] of fds.entries()) await qmp.execute('getfd', { fdname: names[queue] }, { fds: [fd] })
-  await qmp.execute('netdev_add', { type: 'tap', id, fds: names.join(':') })
-  const multiqueue = fds.length > 1 ? { mq: true, vectors: 2 * fds.length + 2 } : {}
-  await qmp.execute('device_add', {
-    driver: 'virtio-net-pci',
-    id: `${id}-card`,
-    netdev: id,
-    mac,
-    romfile: '',
-    ...multiqueue
-  })
-}
-
-async function unplug(qmp: Qmp, id: string): Promise<void> {
-  const card = `${id}-card`
-  const gone = qmp.event('DEVICE_DELETED', { matches: data => data.device === card, timeout: 60_000 })
-  await qmp.execute('device_del', { id: card })
-  await gone
-  await qmp.execute('netdev_del', { id })
-}
 
 const cards = (guest: Guest) => guest.check('ls /sys/class/net')
 

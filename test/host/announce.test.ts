@@ -1,5 +1,6 @@
 /** Announcing a guest: what the kernel on the other side makes of it. */
 import { expect, onTestFinished } from 'vitest'
+import { addon } from '../../lib/addon.js'
 import { announce, Tap } from '../../lib/index.js'
 import { test } from '../support/namespace.js'
 
@@ -30,6 +31,17 @@ test('bridges and neighbours learn where the guest is', async ({ ns, other }) =>
   const addressOf = (dst: string) => known.find(entry => entry.dst === dst)?.lladdr
   expect(addressOf('192.0.2.2')).toBe(NEW)
   expect(addressOf('2001:db8::2')).toBe(NEW)
+})
+
+test('whoever was given the descriptor may have made its header longer, as QEMU does', async ({ ns }) => {
+  ns.tools.ip('link add name br0 type bridge mcast_snooping 0')
+  ns.tools.ip('link set dev br0 up')
+  const tap = await Tap.open({ net: ns.net, name: 'vnet0', master: 'br0', up: true, vnetHeader: true })
+  onTestFinished(() => tap.close())
+  await addon().tunIoctl(tap.fd, 'TUNSETVNETHDRSZ', 12)
+  await announce(tap, { address: NEW, rounds: 1 })
+  const learnt = ns.tools.bridgeJson('fdb show br br0').filter((entry: { mac: string }) => entry.mac === NEW)
+  expect(learnt).toMatchObject([{ ifname: 'vnet0' }])
 })
 
 test('says each thing as often as asked for', async ({ ns }) => {

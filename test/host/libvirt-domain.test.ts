@@ -22,7 +22,7 @@ const domain = (kernel: string, initramfs: string, tap: string) => `
     <type arch='x86_64' machine='pc'>hvm</type>
     <kernel>${kernel}</kernel>
     <initrd>${initramfs}</initrd>
-    <cmdline>console=ttyS0 quiet panic=-1 random.trust_cpu=on tsc=reliable mitigations=off</cmdline>
+    <cmdline>console=ttyS0 quiet panic=-1 no_timer_check random.trust_cpu=on tsc=reliable mitigations=off</cmdline>
   </os>
   <cpu mode='maximum'/>
   <devices>

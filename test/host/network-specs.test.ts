@@ -78,6 +78,8 @@ describe('direct', () => {
           linkinfo: { info_kind: 'macvtap', info_data: { mode } }
         })
         await expect(network.openTap()).rejects.toMatchObject({ code: 'ENODEV' })
+        const sources = ['52:54:00:00:00:02']
+        await expect(network.openMacvtap({ name: 'mt1', sources })).rejects.toMatchObject({ path: 'sources' })
         host.tools.ip('link del dev mt0')
       }
       expect(scene.state()).toBe(before)

@@ -1,5 +1,5 @@
 /** A network that is there: its guests' ports, and its dnsmasq looked after. */
-import { LinkwrightError } from '../../errors.js'
+import { invalidArgument, LinkwrightError } from '../../errors.js'
 import type { LinkOfKind } from '../../link/link.js'
 import type { Netlink } from '../../link/netlink.js'
 import { Macvtap, type MacvtapOptions } from '../../tap/macvtap.js'
@@ -18,6 +18,8 @@ export interface GuestMacvtapOptions extends Omit<MacvtapOptions, 'netns' | 'net
   name: string
   /** Its MAC address, which is the guest's. */
   address?: string | undefined
+  /** In mode `source`: the MAC addresses that the guest gets frames from; none by default. */
+  sources?: readonly string[] | undefined
   up?: boolean | undefined
 }
 
@@ -81,8 +83,8 @@ export class Network implements AsyncDisposable {
   }
 
   /**
-   * Makes a guest's macvtap on the NIC of a network of kind `direct`, in its mode; up, unless it is told otherwise. The
-   * link stays when it is closed: `net.links.delete()` removes it.
+   * Makes a guest's macvtap on the NIC of a network of kind `direct`, in its mode; up, unless it is told otherwise, and with
+   * all multicast, which the guest's IPv6 needs. The link stays when it is closed: `net.links.delete()` removes it.
    *
    * @throws LinkwrightError `ENODEV` (a network of another kind), and what {@link Macvtap.open} throws
    */
@@ -94,8 +96,13 @@ export class Network implements AsyncDisposable {
         link: this.name
       })
     }
-    const { name, address, up = true, ...queues } = options
-    const link = await this.#net.links.create({ kind: 'macvtap', name, address, link: spec.link, mode: spec.mode, up })
+    const { name, address, sources, up = true, ...queues } = options
+    if (sources && spec.mode !== 'source') throw invalidArgument('sources', `nothing in mode ${spec.mode}`, sources)
+    const senders = sources && { macaddrMode: 'set' as const, macaddrs: [...sources] }
+    const { link: nic, mode } = spec
+    // Nobody tells the kernel which groups the guest is in, and IPv6 finds neighbours by groups.
+    const flags = { up, allmulti: true }
+    const link = await this.#net.links.create({ kind: 'macvtap', name, address, link: nic, mode, ...flags, ...senders })
     try {
       return await Macvtap.open(link, { ...queues, net: this.#net })
     } catch (error) {

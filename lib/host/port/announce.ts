@@ -48,6 +48,7 @@ export async function announce(device: QueueDevice, options: AnnounceOptions): P
   const address = encoded(mac, options.address, 'address')
   const frames = [rarp(address), ...ips.map((ip, at) => announcementOf(address, ip, `ips[${at}]`))]
   if (device.layer !== 'ethernet') throw invalidArgument('device', 'one that has Ethernet frames', device.name)
+  await device.readVnetHeaderSize()
   const queue = device.frames()
   const batch = queue.createBatch({ frames: frames.length, room: ROOM, bytes: (frames.length + 1) * SLOT })
   for (const frame of frames) batch.push(frame)

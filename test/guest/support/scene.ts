@@ -14,6 +14,7 @@ import {
   Tap,
   type TapOptions
 } from '../../../lib/index.js'
+import { whyNoDnsmasq } from '../../support/dnsmasq.js'
 import { has } from '../../support/features.js'
 import { createNamespace, type Namespace } from '../../support/namespace.js'
 import { freshIndex, ipLinks, openFiles } from '../../tap/support/system.js'
@@ -103,8 +104,15 @@ export class Scene {
   }
 
   async guest(options: GuestOptions): Promise<Guest> {
-    const guest = await bootGuest({ timeout: 150_000, ...options })
-    this.later(() => guest.stop())
+    const booting = bootGuest({ timeout: 150_000, ...options })
+    // Also one that still boots when another one has failed.
+    this.later(() =>
+      booting.then(
+        guest => guest.stop(),
+        () => {}
+      )
+    )
+    const guest = await booting
     this.#guests.push(guest.pid)
     return guest
   }
@@ -148,9 +156,10 @@ function traces(): object {
   }
 }
 
-type Need = 'tap' | 'macvtap'
+type Need = 'tap' | 'macvtap' | 'dnsmasq'
 
 function whyNot(need: Need): string | null {
+  if (need === 'dnsmasq') return whyNoDnsmasq() ?? null
   if (need === 'tap') {
     try {
       accessSync('/dev/net/tun', constants.R_OK | constants.W_OK)

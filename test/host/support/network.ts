@@ -97,7 +97,7 @@ async function settled(...namespaces: Namespace[]): Promise<void> {
 
 const PASSING = new Set(['carrier_changes', 'carrier_up_count', 'carrier_down_count', 'stats64', 'packets', 'bytes'])
 
-function stateOf({ tools }: Namespace, runtimeDirectory: string): string {
+export function stateOf({ tools }: Namespace, runtimeDirectory: string): string {
   const commands = ['link', 'address', 'route show table all', '-6 route show table all', 'rule', '-6 rule']
   const lists = commands.map(command => {
     const found = JSON.parse(tools.ip(`-d -j ${command}`).trim() || '[]', (key, value) =>
