@@ -1,25 +1,50 @@
-/** `npm test`: the tests here, and beside them those in the virtual machine, whose output follows when the others are done. */
+/**
+ * `npm test`: the tests here, and beside them those in the virtual machine. With `--sanitize`, as CI runs it, what is native
+ * most follows there under the sanitizers. Beside the tests one runs after the other; what they say comes when all are done.
+ */
 import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 
-function start(script, stdio) {
-  const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url))], { stdio })
-  const ended = new Promise(resolve => child.on('close', (code, signal) => resolve(signal ?? code)))
-  return { child, ended }
-}
+const { values } = parseArgs({ options: { sanitize: { type: 'boolean', default: false } } })
+const NATIVE = ['test/frames', 'test/forward', 'test/lifecycle', 'test/unit/socket']
+const running = new Set()
 
-const vm = start('vm/run.mjs', ['ignore', 'pipe', 'pipe'])
-const output = []
-for (const stream of [vm.child.stdout, vm.child.stderr]) stream.on('data', chunk => output.push(chunk))
-const here = start('run.mjs', 'inherit')
-for (const signal of ['SIGINT', 'SIGTERM']) {
-  process.on(signal, () => {
-    for (const { child } of [vm, here]) child.kill(signal)
+function run(stdio, script, ...args) {
+  const child = spawn(process.execPath, [fileURLToPath(new URL(script, import.meta.url)), ...args], { stdio })
+  const output = []
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', chunk => output.push(chunk))
+  running.add(child)
+  return new Promise(resolve => {
+    child.on('close', (code, signal) => {
+      running.delete(child)
+      resolve({ status: signal ?? code, output })
+    })
   })
 }
 
-const results = [await here.ended]
-console.log('\nIn the virtual machine:')
-results.push(await vm.ended)
-process.stdout.write(Buffer.concat(output))
-if (results.some(result => result !== 0)) process.exitCode = 1
+async function beside() {
+  const quietly = ['ignore', 'pipe', 'pipe']
+  const results = [{ title: 'In the virtual machine', ...(await run(quietly, 'vm/run.mjs')) }]
+  if (values.sanitize && !stopped) {
+    results.push({ title: 'Under the sanitizers', ...(await run(quietly, 'sanitize.mjs', ...NATIVE)) })
+  }
+  return results
+}
+
+let stopped = false
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    stopped = true
+    for (const child of running) child.kill(signal)
+  })
+}
+
+const others = beside()
+const results = [await run('inherit', 'run.mjs')]
+for (const { title, ...result } of await others) {
+  process.stdout.write(`\n${title}:\n`)
+  process.stdout.write(Buffer.concat(result.output))
+  results.push(result)
+}
+if (results.some(({ status }) => status !== 0)) process.exitCode = 1

@@ -17,7 +17,3 @@ export function newMark(): string {
 export function marksOf({ altnames }: Link): string[] {
   return altnames.filter(name => name.startsWith(PREFIX))
 }
-
-export function markOf({ altnames }: Link): string | undefined {
-  return altnames.find(name => name.startsWith(PREFIX))
-}
