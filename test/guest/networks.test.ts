@@ -1,11 +1,11 @@
 /** Guests in networks of every kind: what they are given, whom they reach and whom not; undone, the host is as before. */
 import { describe, expect, test } from 'vitest'
-import { type DirectNetwork, Network, type NetworksSpec } from '../../lib/index.js'
+import { type DirectNetwork, Network, type NetworksSpec, Tap } from '../../lib/index.js'
 import { connectTo, serve } from '../host/support/network.js'
 import type { Guest } from './guest.mjs'
 import { expectAnswers } from './support/answers.js'
 import { advertised, DHCP_FILES, expectRoutes, interfaceId, isServed, lease } from './support/dhcp.js'
-import { openQmp } from './support/plugging.js'
+import { openQmp, plug, unplug } from './support/plugging.js'
 import { type Scene, scene } from './support/scene.js'
 import { type Card, type Seat, type Visit, visit } from './support/visit.js'
 import { FURTHER, HOST, LAN_PREFIX, ROUTER, world } from './support/world.js'
@@ -137,6 +137,41 @@ test('routed: guests reach everything by their own addresses, and are reached by
     await expectAnswers(first.guest, { answer: ['192.168.123.1'], silent: [ROUTER.ipv4] }, '-I 192.168.124.7')
     world.host.tools.ip('route del 192.168.124.7/32 dev virbr1')
   })
+})
+
+test('a port of the spec: its guest has the address that is reserved, and no other', TIME, async () => {
+  const { world, first } = given()
+  const { host, runtimeDirectory } = world
+  const { guest, qmp, mac } = first
+  const { virbr0 } = guestNetwork('nat', 'virbr0', 122).networks
+  const spec = {
+    networks: { virbr0: { ...virbr0, reservations: [{ mac, ipv4: '192.168.122.7' }] } },
+    ports: { vnet0: { network: 'virbr0', mac, antiSpoofing: { ips: ['192.168.122.7'] } } }
+  } as NetworksSpec
+  const before = world.state()
+  const plan = await world.plan(spec)
+  await plan.apply()
+  try {
+    await using network = await Network.open(host.net, spec, 'virbr0', { runtimeDirectory })
+    const tap = await Tap.open({ net: host.net, name: 'vnet0', exclusive: false, vnetHeader: true })
+    await plug(qmp, 'vnet0', tap.fds, mac)
+    await tap.close()
+    try {
+      const device = await guest.nic(mac)
+      expect(await lease(guest, device)).toBe('192.168.122.7')
+      expect((await network.dnsmasq?.leases())?.map(({ mac }) => mac)).toEqual([mac])
+      await expectAnswers(guest, { answer: ['192.168.122.1', FURTHER] })
+      await guest.check(`ip addr add 192.168.122.8/24 dev ${device}`)
+      await expectAnswers(guest, { silent: ['192.168.122.1'] }, '-I 192.168.122.8')
+      expect(String(await world.plan(spec))).toBe('')
+      await expect(plan.undo()).rejects.toMatchObject({ code: 'EBUSY' })
+    } finally {
+      await unplug(qmp, 'vnet0')
+    }
+  } finally {
+    await plan.undo()
+  }
+  expect(world.state()).toBe(before)
 })
 
 test('of two networks: guests are reached only in the one that is routed', TIME, async () => {
