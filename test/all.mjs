@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 
 const { values } = parseArgs({ options: { sanitize: { type: 'boolean', default: false } } })
-const NATIVE = ['test/frames', 'test/forward', 'test/lifecycle', 'test/unit/socket']
+const NATIVE = ['test/frames', 'test/forward', 'test/lifecycle', 'test/unit/socket', 'test/host/guard']
 const running = new Set()
 
 function run(stdio, script, ...args) {

@@ -34,6 +34,7 @@ const TESTS = [
   'test/forward',
   'test/capture',
   'test/kernel',
+  'test/host/guard',
   '--exclude=test/kernel/*-attributes.test.ts'
 ]
 

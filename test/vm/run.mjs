@@ -2,6 +2,9 @@
  * `npm run test:vm [-- arguments]`: the tests that deal with a kernel, on the distribution's full kernel.
  *
  * Arguments go to vitest; after a `--` of their own they are a command to run instead.
+ *
+ * A takeover under load (`test/host/takeover`) takes LINKWRIGHT_ACCEL=tcg,thread=single: a chain at ingress is a static branch,
+ * and an emulator with a thread for each processor may run on in code that the kernel has patched (soft lockup at a jump).
  */
 import { runInVm, whyNoVm } from './vm.mjs'
 
