@@ -88,9 +88,9 @@ const BEST_EFFORT = 2
 
 /** @throws LinkwrightError `ESRCH` when there is no such process */
 export function signalOperation(pid: number, signal: number): SignalOperation {
-  const found = processOf(pid)
-  if (!found) throw new LinkwrightError(`ESRCH: there is no process ${pid}`, { code: 'ESRCH' })
-  return { op: 'signal', ...found, signal, command: `kill -${signal} ${pid}` }
+  const process = processOf(pid)
+  if (!process) throw new LinkwrightError(`ESRCH: there is no process ${pid}`, { code: 'ESRCH' })
+  return { op: 'signal', ...process, signal, command: `kill -${signal} ${pid}` }
 }
 
 /** As native/guard/program.cc reads it, in this machine's byte order. */

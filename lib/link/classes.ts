@@ -1,7 +1,7 @@
 /** Verbs over the classes of a qdisc. */
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
-import { encodeRequest, type Request } from '../netlink/request.js'
+import type { Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import type { TcHandle } from '../rtnetlink/tc-handle.js'
@@ -11,7 +11,7 @@ import { RTM } from '../rtnetlink/verbs.js'
 import type { LinkRef } from './link.js'
 import type { Links } from './links.js'
 import { withOptions } from './option-paths.js'
-import { byKind, echoed, explained } from './tc-requests.js'
+import { byKind, echoed, explained, tcRequest } from './tc-requests.js'
 
 const schema = withOptions(classMessage, { options: '', handle: 'classid' })
 
@@ -74,7 +74,7 @@ export class Classes {
   /** Removes a class; `ENOENT` if there is none, `EBUSY` while others are below it or filters send to it. */
   async delete(place: ClassPlace, callOptions?: CallOptions): Promise<void> {
     checkKeys(place, PLACE)
-    const encode = (index: number) => encodeClass('RTM_DELTCLASS', 0, placeOf(place), index, place.link)
+    const encode = (index: number) => tcRequest(schema, 'RTM_DELTCLASS', 0, placeOf(place), index, place.link)
     encode(1)
     await explained(this.#socket.request(encode(await this.#links.indexOf(place.link, callOptions)), callOptions))
   }
@@ -83,7 +83,7 @@ export class Classes {
   async list(filter: { link: LinkRef } & CallOptions): Promise<TrafficClass[]> {
     checkKeys(filter, LIST_KEYS)
     const index = await this.#links.indexOf(filter.link, filter)
-    const replies = await this.#socket.dump(encodeClass('RTM_GETTCLASS', NLM_F_DUMP, {}, index), filter)
+    const replies = await this.#socket.dump(tcRequest(schema, 'RTM_GETTCLASS', NLM_F_DUMP, {}, index), filter)
     return replies.map(reply => new TrafficClass(reply))
   }
 
@@ -99,19 +99,7 @@ export class Classes {
 /** RTM_NEWTCLASS for the link of an ifindex. */
 export function newClassRequest(options: AddClass, flags: number, index: number): Request {
   const value = { ...placeOf(options), ...byKind(options, PLACE, classKinds) }
-  return encodeClass('RTM_NEWTCLASS', flags, value, index, options.link)
-}
-
-function encodeClass(
-  verb: 'RTM_NEWTCLASS' | 'RTM_DELTCLASS' | 'RTM_GETTCLASS',
-  flags: number,
-  value: object,
-  index: number,
-  link?: LinkRef
-): Request {
-  const about = typeof link === 'object' ? link.index : link
-  const creating = verb === 'RTM_NEWTCLASS' && (flags & NLM_F_CREATE) !== 0
-  return encodeRequest(verb, RTM[verb], schema, { ...value, index }, { flags, creating, link: about })
+  return tcRequest(schema, 'RTM_NEWTCLASS', flags, value, index, options.link)
 }
 
 /** Without a parent, a class is right below its qdisc. */

@@ -4,7 +4,7 @@ import type { InOf } from '../codec/codec.js'
 import { prefixPath } from '../codec/codec.js'
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
-import { encodeRequest, type Request } from '../netlink/request.js'
+import type { Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import { filterHandleText, type TcHandle } from '../rtnetlink/tc-handle.js'
@@ -15,7 +15,7 @@ import type { LinkRef } from './link.js'
 import type { Links } from './links.js'
 import { withOptions } from './option-paths.js'
 import { plainRef } from './references.js'
-import { byKind, echoed, explained } from './tc-requests.js'
+import { byKind, echoed, explained, tcRequest } from './tc-requests.js'
 
 const schema = withOptions(filterMessage, { options: '' })
 
@@ -107,7 +107,7 @@ export class Filters {
   async list(filter: Pick<FilterPlace, 'link' | 'parent' | 'chain'> & CallOptions): Promise<Filter[]> {
     checkKeys(filter, LIST_KEYS)
     const { parent, chain } = filter
-    const encode = (index: number) => encodeFilter('RTM_GETTFILTER', NLM_F_DUMP, { parent, chain }, index)
+    const encode = (index: number) => tcRequest(schema, 'RTM_GETTFILTER', NLM_F_DUMP, { parent, chain }, index)
     encode(1)
     const replies = await this.#socket.dump(encode(await this.#links.indexOf(filter.link, filter)), filter)
     return replies.map(reply => new Filter(reply))
@@ -132,7 +132,7 @@ export class Filters {
 /** RTM_NEWTFILTER for the link of an ifindex; actions name links by theirs. */
 export function newFilterRequest(options: AddFilter, flags: number, index: number): Request {
   const value = { ...placeOf(options), ...byKind(options, PLACE, filterKinds) }
-  return encodeFilter('RTM_NEWTFILTER', flags, value, index, options.link)
+  return tcRequest(schema, 'RTM_NEWTFILTER', flags, value, index, options.link)
 }
 
 /** RTM_DELTFILTER for the link of an ifindex. */
@@ -140,19 +140,7 @@ export function deleteFilterRequest(
   place: FilterPlace & { priority: number; kind?: string | undefined },
   index: number
 ): Request {
-  return encodeFilter('RTM_DELTFILTER', 0, { ...placeOf(place), kind: place.kind }, index, place.link)
-}
-
-function encodeFilter(
-  verb: 'RTM_NEWTFILTER' | 'RTM_DELTFILTER' | 'RTM_GETTFILTER',
-  flags: number,
-  value: object,
-  index: number,
-  link?: LinkRef
-): Request {
-  const about = typeof link === 'object' ? link.index : link
-  const creating = verb === 'RTM_NEWTFILTER' && (flags & NLM_F_CREATE) !== 0
-  return encodeRequest(verb, RTM[verb], schema, { ...value, index }, { flags, creating, link: about })
+  return tcRequest(schema, 'RTM_DELTFILTER', 0, { ...placeOf(place), kind: place.kind }, index, place.link)
 }
 
 function placeOf({ parent, priority, protocol = 'all', handle, chain }: FilterPlace): object {

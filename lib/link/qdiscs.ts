@@ -2,7 +2,7 @@
 import { LinkwrightError } from '../errors.js'
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_ECHO, NLM_F_EXCL, NLM_F_REPLACE } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
-import { encodeRequest, type Request } from '../netlink/request.js'
+import type { Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { checkKeys } from '../options.js'
 import type { TcHandle } from '../rtnetlink/tc-handle.js'
@@ -12,7 +12,7 @@ import { RTM } from '../rtnetlink/verbs.js'
 import type { LinkRef } from './link.js'
 import type { Links } from './links.js'
 import { withOptions } from './option-paths.js'
-import { byKind, echoed, explained } from './tc-requests.js'
+import { byKind, echoed, explained, tcRequest } from './tc-requests.js'
 
 const schema = withOptions(qdiscMessage, { options: '' })
 
@@ -93,7 +93,7 @@ export class Qdiscs {
     checkKeys(place, PLACE)
     const index = await this.#links.indexOf(place.link, callOptions)
     // Older kernels send the answer as an echo, and none otherwise.
-    const request = encodeQdisc('RTM_GETQDISC', NLM_F_ECHO, placeOf(place), index, place.link)
+    const request = tcRequest(schema, 'RTM_GETQDISC', NLM_F_ECHO, placeOf(place), index, place.link)
     try {
       const [reply] = await this.#socket.request(request, callOptions)
       return reply && new Qdisc(reply)
@@ -108,7 +108,7 @@ export class Qdiscs {
   async list(filter: { link?: LinkRef | undefined } & CallOptions = {}): Promise<Qdisc[]> {
     checkKeys(filter, LIST_KEYS)
     const index = filter.link === undefined ? 0 : await this.#links.indexOf(filter.link, filter)
-    const replies = await this.#socket.dump(encodeQdisc('RTM_GETQDISC', NLM_F_DUMP, {}, index), filter)
+    const replies = await this.#socket.dump(tcRequest(schema, 'RTM_GETQDISC', NLM_F_DUMP, {}, index), filter)
     // The kernel gives those of all links.
     return replies.map(reply => new Qdisc(reply)).filter(qdisc => index === 0 || qdisc.index === index)
   }
@@ -125,7 +125,7 @@ export class Qdiscs {
 /** RTM_NEWQDISC for the link of an ifindex. */
 export function newQdiscRequest(options: AddQdisc, flags: number, index: number): Request {
   const value = { ...placeOf(options, options.kind), ...byKind(options, PLACE, qdiscKinds) }
-  return encodeQdisc('RTM_NEWQDISC', flags, value, index, options.link)
+  return tcRequest(schema, 'RTM_NEWQDISC', flags, value, index, options.link)
 }
 
 /** RTM_DELQDISC for the link of an ifindex. */
@@ -133,19 +133,7 @@ export function deleteQdiscRequest(
   place: QdiscPlace & { kind?: 'ingress' | 'clsact' | undefined },
   index: number
 ): Request {
-  return encodeQdisc('RTM_DELQDISC', 0, placeOf(place, place.kind), index, place.link)
-}
-
-function encodeQdisc(
-  verb: 'RTM_NEWQDISC' | 'RTM_DELQDISC' | 'RTM_GETQDISC',
-  flags: number,
-  value: object,
-  index: number,
-  link?: LinkRef
-): Request {
-  const about = typeof link === 'object' ? link.index : link
-  const creating = verb === 'RTM_NEWQDISC' && (flags & NLM_F_CREATE) !== 0
-  return encodeRequest(verb, RTM[verb], schema, { ...value, index }, { flags, creating, link: about })
+  return tcRequest(schema, 'RTM_DELQDISC', 0, placeOf(place, place.kind), index, place.link)
 }
 
 /** Where a qdisc is, for the kernel: ingress and clsact have one place only. */

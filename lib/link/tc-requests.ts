@@ -1,9 +1,13 @@
 /** What qdiscs, classes and filters have in common: requests by kind, echoes, and kinds that the kernel lacks. */
+import type { Schema } from '../codec/message.js'
 import { amend, invalidArgument, LinkwrightError } from '../errors.js'
+import { NLM_F_CREATE } from '../netlink/constants.js'
 import type { Message } from '../netlink/framing.js'
-import type { Request } from '../netlink/request.js'
+import { encodeRequest, type Request } from '../netlink/request.js'
 import type { CallOptions, NetlinkSocket } from '../netlink/socket.js'
 import { optionsOf, type TcKind } from '../rtnetlink/tc-kind.js'
+import { RTM } from '../rtnetlink/verbs.js'
+import type { LinkRef } from './link.js'
 
 /** Where the kinds of one sort of object are found. */
 interface Kinds {
@@ -20,6 +24,20 @@ export function byKind(given: object, place: ReadonlySet<string>, kinds: Kinds):
     Object.entries(rest).filter(([key, value]) => !place.has(key) && value !== undefined)
   )
   return { kind: kind.name, options: optionsOf(kind, settings) }
+}
+
+/** @param link as the caller named it, for what an error says */
+export function tcRequest(
+  schema: Schema,
+  verb: `RTM_${'NEW' | 'DEL' | 'GET'}${'QDISC' | 'TCLASS' | 'TFILTER'}`,
+  flags: number,
+  value: object,
+  index: number,
+  link?: LinkRef
+): Request {
+  const about = typeof link === 'object' ? link.index : link
+  const creating = verb.startsWith('RTM_NEW') && (flags & NLM_F_CREATE) !== 0
+  return encodeRequest(verb, RTM[verb], schema, { ...value, index }, { flags, creating, link: about })
 }
 
 /** Sends a request and takes the object out of the echo (NLM_F_ECHO). */
